@@ -1,0 +1,25 @@
+package wire
+
+// Code is the outcome of a request, as it stands on the wire. The numbers are fixed.
+type Code uint8
+
+// The outcomes. Definite means: the request had no effect and never will have.
+const (
+	OK            Code = 0
+	Conflict      Code = 1  // definite: an expected version did not hold
+	NotLeader     Code = 2  // definite: ask for metadata and send again
+	Retry         Code = 3  // definite: not evaluated, or proven absent from the log; send again with the same ids as a first attempt
+	Unknown       Code = 4  // it may be stored or be stored later
+	Overloaded    Code = 5  // definite: the queue stayed full for the bounded wait
+	TooLarge      Code = 6  // definite: a limit of limits.go
+	Invalid       Code = 7  // definite: malformed, bad name, wrong partition; Detail says what
+	IDReuse       Code = 8  // definite: the sequence was used before for other content
+	UnknownTopic  Code = 9  // definite
+	TopicExists   Code = 10 // definite
+	OffsetRange   Code = 11 // the offset is outside [Start, HighWatermark]
+	Stale         Code = 12 // this node has not reached what the client has seen
+	Corrupt       Code = 13 // the shard's log is damaged: it serves nothing
+	LogDiverged   Code = 14 // the log lost acknowledged records: it serves nothing until an operator decides
+	Internal      Code = 15 // a fault of the broker that Detail describes
+	NotEnoughSync Code = 16 // definite: too few replicas are current
+)

@@ -1,0 +1,18 @@
+package wire
+
+// The limits hold together: an append always fits in one engine message, and every length is checked against them before memory is taken.
+const (
+	AppendBytesMax  = 4 << 20  // one encoded append, and one request
+	RecordBytesMax  = 1 << 20  // a record's value
+	HeadersBytesMax = 64 << 10 // a record's encoded headers
+	StreamBytesMax  = 255      // a stream name
+	CommandBytesMax = 255      // a command id
+	AppendsMax      = 1024     // appends in one request: the sequencer remembers that many sequences a producer
+	WritesMax       = 128      // writes in one append
+	EventsMax       = 10000    // events in one append
+	ConditionsMax   = 64       // conditions in one append
+	PayloadBytesMax = 8 << 20  // an engine message and every NATS payload
+	FetchBytesMax   = 4 << 20  // what one fetch or stream answer aims at
+	PartitionsMax   = 1024     // partitions of a topic
+	TopicBytesMax   = 100      // a topic name
+)

@@ -1,0 +1,28 @@
+package wire
+
+import (
+	"fmt"
+
+	"github.com/google/uuid"
+)
+
+// Subjects of the catalogue requests, answered by any node.
+const (
+	SubjectTopicCreate   = "strand.topics.create"
+	SubjectTopicDescribe = "strand.topics.describe"
+	SubjectTopicList     = "strand.topics.list"
+	SubjectTopicDelete   = "strand.topics.delete"
+)
+
+// The verbs of a shard's subjects.
+const (
+	VerbAppend = "append"
+	VerbFetch  = "fetch"
+	VerbStream = "stream"
+)
+
+// ShardSubject is where one session of a shard's sequencer answers a verb. It is subscribed only while that session serves,
+// so a request that was addressed to an earlier session can never be evaluated by a later one.
+func ShardSubject(verb string, topic uuid.UUID, shard int, session uint64) string {
+	return fmt.Sprintf("strand.%s.%s.%d.%016x", verb, topic, shard, session)
+}

@@ -1,0 +1,57 @@
+package wire
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// TopicSpec is what a topic is created from. Catalogue requests and answers are JSON: they are rare, and people read them.
+type TopicSpec struct {
+	Name       string `json:"name"`
+	Kind       string `json:"kind"` // versioned (plain and table come with their own retention)
+	Partitions int    `json:"partitions"`
+	Shards     int    `json:"shards"`
+}
+
+// TopicInfo describes a topic and where its partitions are served.
+type TopicInfo struct {
+	TopicSpec
+	ID      uuid.UUID   `json:"id"`
+	LogID   uuid.UUID   `json:"logId"`
+	State   string      `json:"state"`
+	Created time.Time   `json:"created"`
+	Shard   []ShardInfo `json:"shard,omitempty"` // by shard number
+}
+
+// ShardInfo says where a shard is served and how far its partitions reach.
+type ShardInfo struct {
+	Shard      int             `json:"shard"`
+	State      string          `json:"state"` // serving, fencing, follow, corrupt, diverged
+	Detail     string          `json:"detail,omitempty"`
+	Node       string          `json:"node"`
+	Epoch      uint64          `json:"epoch"`
+	Session    uint64          `json:"session,string"`
+	Partitions []PartitionInfo `json:"partitions"`
+}
+
+// PartitionInfo is the readable range of one partition: [Start, HighWatermark).
+type PartitionInfo struct {
+	Partition     int32 `json:"partition"`
+	Start         int64 `json:"start"`
+	HighWatermark int64 `json:"highWatermark"`
+}
+
+// TopicRequest is the body of the catalogue requests. Create uses Spec; Describe uses Name; Delete uses ID; List uses nothing.
+type TopicRequest struct {
+	Spec *TopicSpec `json:"spec,omitempty"`
+	Name string     `json:"name,omitempty"`
+	ID   uuid.UUID  `json:"id,omitzero"`
+}
+
+// TopicResponse answers them all.
+type TopicResponse struct {
+	Code   Code        `json:"code"`
+	Detail string      `json:"detail,omitempty"`
+	Topics []TopicInfo `json:"topics,omitempty"`
+}
