@@ -4,7 +4,7 @@ package wire
 const (
 	HeaderID            = "id"      // event id, 16 bytes (UUIDv7); first header of every native record
 	HeaderVersion       = "v"       // version within the stream, 8 bytes big-endian
-	HeaderProducer      = "p"       // on the first record of each write: producer 8, epoch 4, sequence 8, events of the write 4, content hash 8 bytes, big-endian
+	HeaderProducer      = "p"       // on the first record of each write: producer 8, epoch 4, sequence 8, index of the write 2, events of the write 4, content hash 8 bytes, big-endian
 	HeaderType          = "type"    // event type on the log, category.name
 	HeaderContentType   = "content" // absent: application/json
 	HeaderCommandID     = "command-id"

@@ -7,7 +7,8 @@ const (
 	HeadersBytesMax = 64 << 10 // a record's encoded headers
 	StreamBytesMax  = 255      // a stream name
 	CommandBytesMax = 255      // a command id
-	AppendsMax      = 1024     // appends in one request: the sequencer remembers that many sequences a producer
+	AppendsMax      = 512      // appends in one request
+	SequencesKept   = 1024     // how far below a producer's newest sequence the sequencer remembers answers; above AppendsMax, so that a retry finds its own
 	WritesMax       = 128      // writes in one append
 	EventsMax       = 10000    // events in one append
 	ConditionsMax   = 64       // conditions in one append

@@ -55,3 +55,6 @@ type TopicResponse struct {
 	Detail string      `json:"detail,omitempty"`
 	Topics []TopicInfo `json:"topics,omitempty"`
 }
+
+// ShardOf is the shard that holds a partition of a topic: partitions are dealt to the shards in turn.
+func ShardOf(partition int32, shards int) int { return int(partition) % shards }
