@@ -1,0 +1,158 @@
+package recordbatch
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"iter"
+	"math"
+)
+
+// Places of the header's fields. All integers are big-endian.
+const (
+	posBaseOffset      = 0
+	posLength          = 8 // bytes that follow the length itself
+	posLeaderEpoch     = 12
+	posMagic           = 16
+	posChecksum        = 17 // CRC-32C of everything from the attributes on
+	posAttributes      = 21
+	posLastOffsetDelta = 23
+	posBaseTimestamp   = 27
+	posMaxTimestamp    = 35
+	posProducerID      = 43
+	posProducerEpoch   = 51
+	posBaseSequence    = 53
+	posCount           = 57
+
+	// HeaderBytes is the size of a batch's header, and so the place of its first record.
+	HeaderBytes = 61
+)
+
+const (
+	magic               = 2
+	attributeAppendTime = 1 << 3 // every record has the batch's MaxTimestamp
+	lengthPrefixEnd     = posLength + 4
+)
+
+// castagnoli is only ever read.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Info is what a batch's header says.
+type Info struct {
+	BaseOffset      int64
+	Length          int // bytes of the whole batch
+	LastOffsetDelta int
+	Count           int   // records, at least 1
+	BaseTimestamp   int64 // ms since 1970, like MaxTimestamp
+	MaxTimestamp    int64
+	LeaderEpoch     int32
+}
+
+// Next is the offset that follows the batch's last record.
+func (i Info) Next() int64 { return i.BaseOffset + int64(i.LastOffsetDelta) + 1 }
+
+// Peek reads the header at the beginning of b and checks it for contradictions, but not against the checksum:
+// b need not hold more than [HeaderBytes] of the batch. The errors are those of [Parse].
+func Peek(b []byte) (Info, error) {
+	if len(b) > posMagic && b[posMagic] != magic {
+		return Info{}, unsupported(posMagic, "magic %d, only %d is known", int8(b[posMagic]), magic)
+	}
+	if len(b) < HeaderBytes {
+		return Info{}, short(len(b), "a batch's header has %d bytes", HeaderBytes)
+	}
+	be := binary.BigEndian
+	info := Info{
+		BaseOffset:      int64(be.Uint64(b[posBaseOffset:])),
+		Length:          lengthPrefixEnd + int(int32(be.Uint32(b[posLength:]))),
+		LastOffsetDelta: int(int32(be.Uint32(b[posLastOffsetDelta:]))),
+		Count:           int(int32(be.Uint32(b[posCount:]))),
+		BaseTimestamp:   int64(be.Uint64(b[posBaseTimestamp:])),
+		MaxTimestamp:    int64(be.Uint64(b[posMaxTimestamp:])),
+		LeaderEpoch:     int32(be.Uint32(b[posLeaderEpoch:])),
+	}
+	if attributes := be.Uint16(b[posAttributes:]); attributes&^attributeAppendTime != 0 {
+		return Info{}, unsupported(posAttributes, "attributes %#04x: neither compressed nor transactional nor control batches are known", attributes)
+	}
+	if info.Count < 1 || info.Count > (info.Length-HeaderBytes)/recordBytesMin {
+		return Info{}, corrupt(posCount, "%d records cannot lie in a batch of %d bytes", info.Count, info.Length)
+	}
+	if info.LastOffsetDelta != info.Count-1 {
+		return Info{}, corrupt(posLastOffsetDelta, "last offset delta %d of %d records: offsets must be dense", info.LastOffsetDelta, info.Count)
+	}
+	if info.BaseOffset < 0 || info.BaseOffset > math.MaxInt64-int64(info.Count) {
+		return Info{}, corrupt(posBaseOffset, "base offset %d", info.BaseOffset)
+	}
+	return info, nil
+}
+
+// Batch is a view of one whole batch whose header and checksum are right. The zero Batch holds no records.
+type Batch struct {
+	raw  []byte
+	info Info
+}
+
+// Parse checks the batch at the beginning of b and returns it and the bytes behind it. Its errors match
+// [ErrShort] when b ends before the batch does, [ErrUnsupported] for another magic or for attributes such as compression, and
+// [ErrCorrupt] when a length, a count or the checksum is wrong.
+func Parse(b []byte) (batch Batch, rest []byte, err error) {
+	info, err := Peek(b)
+	if err != nil {
+		return Batch{}, nil, err
+	}
+	if len(b) < info.Length {
+		return Batch{}, nil, short(len(b), "the batch has %d bytes", info.Length)
+	}
+	raw := b[:info.Length:info.Length]
+	stored := binary.BigEndian.Uint32(raw[posChecksum:])
+	if computed := crc32.Checksum(raw[posAttributes:], castagnoli); computed != stored {
+		return Batch{}, nil, corrupt(posChecksum, "checksum %08x, computed %08x", stored, computed)
+	}
+	return Batch{raw: raw, info: info}, b[info.Length:], nil
+}
+
+// Info is what the batch's header says.
+func (b Batch) Info() Info { return b.info }
+
+// Bytes is the whole batch.
+func (b Batch) Bytes() []byte { return b.raw }
+
+// Records yields the records in the order of their offsets. A malformed record, a wrong offset or bytes behind the last record end the
+// sequence with an error that matches [ErrCorrupt]; its Pos counts from the beginning of the batch.
+func (b Batch) Records() iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		if b.info.Count == 0 {
+			return
+		}
+		appendTime := b.raw[posAttributes+1]&attributeAppendTime != 0
+		at := HeaderBytes
+		for i := range b.info.Count {
+			f, n, err := decodeFields(b.raw[at:])
+			if err != nil {
+				yield(Record{}, damaged(err, at))
+				return
+			}
+			if f.offsetDelta != i {
+				yield(Record{}, corrupt(at, "record %d has offset delta %d", i, f.offsetDelta))
+				return
+			}
+			r := Record{
+				Offset:    b.info.BaseOffset + int64(i),
+				Timestamp: b.info.BaseTimestamp + f.timestampDelta,
+				Key:       f.key,
+				Value:     f.value,
+				Headers:   f.headers,
+				Pos:       at,
+				Len:       n,
+			}
+			if appendTime {
+				r.Timestamp = b.info.MaxTimestamp
+			}
+			if !yield(r, nil) {
+				return
+			}
+			at += n
+		}
+		if at != len(b.raw) {
+			yield(Record{}, corrupt(at, "%d bytes follow the last record", len(b.raw)-at))
+		}
+	}
+}
