@@ -1,0 +1,143 @@
+package shard
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/strandlog/strand/internal/recordbatch"
+	"github.com/strandlog/strand/internal/wire"
+)
+
+// frameBuilder packs appends into one record batch for each partition. Its buffers are used again for every frame.
+type frameBuilder struct {
+	slots     []slotBuilder
+	time      int64
+	epoch     int32
+	size      int // upper bound of what the batches take so far
+	headers   []byte
+	layout    Layout
+	encodings []byte
+}
+
+type slotBuilder struct {
+	batch recordbatch.Builder
+	base  int64
+}
+
+func (b *frameBuilder) reset(s *State, time int64) {
+	b.layout, b.time, b.size = s.layout, time, 0
+	b.epoch = int32(min(s.Epoch, 1<<31-1))
+	if b.slots == nil {
+		b.slots = make([]slotBuilder, len(s.Next))
+	}
+	for i := range b.slots {
+		b.slots[i].base = s.Next[i]
+		b.slots[i].batch.Reset(s.Next[i], time, b.epoch)
+	}
+}
+
+// add stamps the events of an append's i-th write with their versions and returns the offset of the first.
+func (b *frameBuilder) add(a *Append, i int, firstVersion int64) int64 {
+	w := &a.Writes[i]
+	slot, _ := b.layout.Slot(w.Partition)
+	s := &b.slots[slot]
+	first := s.base + int64(s.batch.Count())
+	var version [8]byte
+	var producer [producerHeaderSize]byte
+	for j := range w.Events {
+		e := &w.Events[j]
+		count := e.HeaderCount + 2
+		binary.BigEndian.PutUint64(version[:], uint64(firstVersion+int64(j)))
+		b.headers = recordbatch.AppendHeader(b.headers[:0], wire.HeaderID, e.ID[:])
+		b.headers = recordbatch.AppendHeader(b.headers, wire.HeaderVersion, version[:])
+		if j == 0 {
+			p := producerHeader{
+				producer: a.Producer, epoch: a.ProducerEpoch, sequence: a.Sequence,
+				write: uint16(i), count: uint32(len(w.Events)), hash: a.hash,
+			}.appendTo(producer[:0])
+			b.headers = recordbatch.AppendHeader(b.headers, wire.HeaderProducer, p)
+			count++
+		}
+		if len(w.CommandID) > 0 {
+			b.headers = recordbatch.AppendHeader(b.headers, wire.HeaderCommandID, w.CommandID)
+			count++
+		}
+		b.headers = append(b.headers, e.Headers...)
+		s.batch.Append(recordbatch.Entry{Timestamp: b.time, Key: w.Stream, Value: e.Value, HeaderCount: count, Headers: b.headers})
+	}
+	b.size += a.bytes
+	return first
+}
+
+// entries finishes the batches. They are valid until the next reset.
+func (b *frameBuilder) entries(dst []FrameEntry) []FrameEntry {
+	b.encodings = b.encodings[:0]
+	for i := range b.slots {
+		s := &b.slots[i]
+		if n := s.batch.Count(); n > 0 {
+			from := len(b.encodings)
+			b.encodings = s.batch.AppendTo(b.encodings)
+			dst = append(dst, FrameEntry{Partition: b.layout.Partition(i), Base: s.base, Count: int32(n), Batches: b.encodings[from:]})
+		}
+	}
+	// The buffer may have moved while it grew.
+	at := 0
+	for i := range dst {
+		n := len(dst[i].Batches)
+		dst[i].Batches, at = b.encodings[at:at+n:at+n], at+n
+	}
+	return dst
+}
+
+func (b *frameBuilder) sizeOf(f *Frame) int {
+	n := frameHeaderSize + frameSumSize
+	for _, e := range f.Entries {
+		n += frameEntrySize + len(e.Batches)
+	}
+	return n
+}
+
+// scan reads from a frame what its own sequencer knew when it built it: stream versions and the sequences of producers.
+func scan(f *Frame) ([]Head, []producerWrite, error) {
+	var heads []Head
+	var writes []producerWrite
+	for _, e := range f.Entries {
+		next := e.Base
+		for rest := e.Batches; len(rest) > 0; {
+			batch, after, err := recordbatch.Parse(rest)
+			if err != nil {
+				return nil, nil, fmt.Errorf("partition %d at offset %d: %w", e.Partition, next, err)
+			}
+			rest = after
+			for r, err := range batch.Records() {
+				if err != nil {
+					return nil, nil, fmt.Errorf("partition %d at offset %d: %w", e.Partition, next, err)
+				}
+				if r.Offset != next {
+					return nil, nil, fmt.Errorf("partition %d: offset %d where %d is due", e.Partition, r.Offset, next)
+				}
+				next++
+				v, ok := r.Headers.Get(wire.HeaderVersion)
+				if !ok || len(v) != 8 {
+					return nil, nil, fmt.Errorf("partition %d at offset %d: record without a version", e.Partition, r.Offset)
+				}
+				version := int64(binary.BigEndian.Uint64(v))
+				heads = append(heads, Head{Partition: e.Partition, Stream: string(r.Key), Version: version})
+				if p, ok := r.Headers.Get(wire.HeaderProducer); ok {
+					h, err := decodeProducerHeader(p)
+					if err != nil {
+						return nil, nil, fmt.Errorf("partition %d at offset %d: %w", e.Partition, r.Offset, err)
+					}
+					writes = append(writes, producerWrite{producer: h.producer, stored: stored{
+						sequence: h.sequence, hash: h.hash, firstOffset: r.Offset, firstVersion: version,
+						partition: e.Partition, write: h.write, count: int32(h.count), timestamp: r.Timestamp,
+					}})
+				}
+			}
+		}
+		if next != e.Base+int64(e.Count) {
+			return nil, nil, fmt.Errorf("partition %d: %d records where the frame's header counts %d", e.Partition, next-e.Base, e.Count)
+		}
+	}
+	return heads, writes, nil
+}

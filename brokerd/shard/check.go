@@ -1,0 +1,80 @@
+package shard
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/strandlog/strand/internal/partitioner"
+	"github.com/strandlog/strand/internal/wire"
+	"github.com/zeebo/xxh3"
+)
+
+// check refuses an append that no state of the log could admit.
+func (c *Core) check(a *Append) (wire.AppendResult, bool) {
+	if len(a.Conditions) > 0 {
+		return invalid(0, "conditions are not evaluated by this broker: leave them out"), false
+	}
+	if len(a.Writes) > 0 && (a.Producer == 0 || a.Sequence == 0 || a.Attempt == 0) {
+		return invalid(0, "producer, sequence and attempt count from 1"), false
+	}
+	for i := range a.Writes {
+		w := &a.Writes[i]
+		switch slot, ok := c.cfg.Layout.Slot(w.Partition); {
+		case len(w.Stream) == 0 || len(w.Stream) > wire.StreamBytesMax:
+			return invalid(i, fmt.Sprintf("a stream name has 1 to %d bytes, this one %d", wire.StreamBytesMax, len(w.Stream))), false
+		case len(w.Events) == 0:
+			return invalid(i, fmt.Sprintf("nothing to append to stream %q", w.Stream)), false
+		case !ok || slot >= len(c.state.Next):
+			return invalid(i, fmt.Sprintf("partition %d is not served by shard %d of %d", w.Partition, c.cfg.Layout.Shard, c.cfg.Layout.Shards)), false
+		case partitioner.PartitionBytes(w.Stream, c.cfg.Layout.Partitions) != w.Partition:
+			return invalid(i, fmt.Sprintf("stream %q does not belong to partition %d", w.Stream, w.Partition)), false
+		case w.Expected < wire.StreamExists:
+			return invalid(i, fmt.Sprintf("expected version %d of stream %q is none", w.Expected, w.Stream)), false
+		case len(w.CommandID) > 0 && len(a.Writes) > 1:
+			return invalid(i, "a command id belongs to an append of one write"), false
+		}
+		for j := range i {
+			if string(a.Writes[j].Stream) == string(w.Stream) {
+				return invalid(i, fmt.Sprintf("stream %q is written twice in one append: join the two writes", w.Stream)), false
+			}
+		}
+	}
+	return wire.AppendResult{}, true
+}
+
+func invalid(write int, detail string) wire.AppendResult {
+	return wire.AppendResult{Code: wire.Invalid, Write: write, Detail: detail}
+}
+
+// recordOverhead bounds what a record takes beyond its stream name, headers, value and command id: lengths, deltas and the sequencer's own headers.
+const recordOverhead = 128
+
+// measure takes the content hash of an append and an upper bound of its size in a frame.
+func (a *Append) measure() {
+	var h xxh3.Hasher
+	var n [8]byte
+	number := func(v uint64) {
+		binary.LittleEndian.PutUint64(n[:], v)
+		_, _ = h.Write(n[:])
+	}
+	text := func(b []byte) {
+		number(uint64(len(b)))
+		_, _ = h.Write(b)
+	}
+	a.bytes = 0
+	for i := range a.Writes {
+		w := &a.Writes[i]
+		number(uint64(w.Expected))
+		text(w.Stream)
+		text(w.CommandID)
+		number(uint64(len(w.Events)))
+		for j := range w.Events {
+			e := &w.Events[j]
+			_, _ = h.Write(e.ID[:])
+			text(e.Headers)
+			text(e.Value)
+			a.bytes += recordOverhead + len(w.Stream) + len(w.CommandID) + len(e.Headers) + len(e.Value)
+		}
+	}
+	a.hash = h.Sum64()
+}
