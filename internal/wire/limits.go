@@ -16,4 +16,10 @@ const (
 	FetchBytesMax   = 4 << 20  // what one fetch or stream answer aims at
 	PartitionsMax   = 1024     // partitions of a topic
 	TopicBytesMax   = 100      // a topic name
+
+	TermsMax             = 64       // types, and tags, of one condition
+	TermBytesMax         = 255      // a type or a tag
+	DetailBytesMax       = 4 << 10  // an explanation; longer ones are cut
+	ReadRequestBytesMax  = 1 << 10  // a fetch or stream request
+	TopicRequestBytesMax = 16 << 10 // a catalogue request
 )
