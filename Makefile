@@ -1,0 +1,30 @@
+# `make help` lists what there is to do.
+
+SHELL := bash
+FUZZTIME ?= 30s
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test lint fuzz
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what the tests need beside Go, where that is missing and permitted
+	@.ci/setup
+
+test: setup ## Set up, vet, and run every test with the race detector
+	go vet ./...
+	go test -race -vet=off ./...
+
+# The linter is built, not downloaded. Its modules are pinned in tools/go.mod, so that they stay out of ours.
+lint: ## Check format, lint, and whether go.mod is tidy
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { printf 'run gofmt -w on:\n%s\n' "$$unformatted"; exit 1; }
+	go -C tools build -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	bin/golangci-lint run ./...
+	go mod tidy -diff
+
+fuzz: ## Fuzz every decoder for FUZZTIME (30s) each
+	@grep -rEo --include='*_test.go' '^func Fuzz\w+' . | sed -E 's|/[^/]*:func | |' | while read -r package target; do \
+		echo "$$package $$target"; \
+		go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || exit 1; \
+	done

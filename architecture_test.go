@@ -1,0 +1,250 @@
+// Package strand_test keeps the tree in the shape that docs/architecture.md draws.
+//
+// It holds one sentence for each package, the floors that a package may stand on, and the owners of each third-party module.
+// A package, an edge or a module that is not written here fails, and so does a line here that the tree does not bear out.
+package strand_test
+
+import (
+	"go/ast"
+	"maps"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const modulePath = "github.com/strandlog/strand"
+
+// floor is a set of packages that may import the floors in on, and never each other.
+type floor struct {
+	name     string
+	on       []string
+	packages map[string]string // folder → what it is for, in one sentence
+}
+
+// floors is the whole tree, from the ground up. Imports point down only. No library stands on a floor of the daemon.
+var floors = []floor{
+	{
+		name: "ground",
+		packages: map[string]string{
+			"internal/recordbatch": "Encodes, checks and decodes the record batches that are stored and sent.",
+			"internal/partitioner": "Says which partition a stream belongs to.",
+			"internal/wire":        "Is the native protocol: the requests and replies between clients and brokerd, their subjects and their limits.",
+		},
+	},
+	{
+		name: "log",
+		on:   []string{"ground"},
+		packages: map[string]string{
+			"commitlog": "Is the log as its clients see it: topics of partitions, conditional append, reading from an offset.",
+		},
+	},
+	{
+		name: "sequencing",
+		on:   []string{"ground"},
+		packages: map[string]string{
+			"brokerd/shard": "Is the sequencer of a shard: decides what belongs to the log, checks versions and gives out offsets.",
+		},
+	},
+}
+
+// everywhere, as an owner, stands for every package; in tests, for every package's tests.
+const everywhere = "*"
+
+// module is a third-party module that we chose: who may import it, and why it is there at all.
+type module struct {
+	owners []string // packages that import it
+	tests  []string // packages whose tests import it besides
+	why    string
+}
+
+// modules has a line for every module that our code imports. The default answer to a new one is no: see docs/adr/0001-dependencies.md.
+var modules = map[string]module{
+	"github.com/google/uuid": {
+		owners: []string{everywhere},
+		why:    "UUIDv7 event ids, and the ids of topics and logs",
+	},
+	"github.com/zeebo/xxh3": {
+		owners: []string{"brokerd/shard"},
+		why:    "the checksum of a frame",
+	},
+}
+
+// barred is what must never be linked into a user's program by way of a library, however indirectly.
+var barred = map[string]string{
+	"github.com/nats-io/nats-server/v2": "the process boundary is a folder: only the daemon carries the engine",
+	"github.com/cockroachdb/pebble/v2":  "the index belongs to the daemon",
+}
+
+func TestEveryPackageHasItsSentence(t *testing.T) {
+	tree := readTree(t)
+	purposes := map[string]string{}
+	for _, floor := range floors {
+		for folder, purpose := range floor.packages {
+			if _, twice := purposes[folder]; twice {
+				t.Errorf("%s stands on two floors", folder)
+			}
+			if !strings.HasSuffix(purpose, ".") || strings.Contains(strings.TrimSuffix(purpose, "."), ". ") {
+				t.Errorf("the purpose of %s is not one sentence: %q", folder, purpose)
+			}
+			purposes[folder] = purpose
+		}
+	}
+	for folder := range tree {
+		if _, ok := purposes[folder]; !ok {
+			t.Errorf("%s is unknown: say what it is for, in one sentence, on its floor in architecture_test.go", folder)
+		}
+	}
+	for folder := range purposes {
+		if _, ok := tree[folder]; !ok {
+			t.Errorf("%s is listed in architecture_test.go and holds no package", folder)
+		}
+	}
+}
+
+func TestImportsPointDown(t *testing.T) {
+	standsOn := map[string]floor{}
+	seen := map[string]bool{}
+	for _, floor := range floors {
+		for _, below := range floor.on {
+			if !seen[below] {
+				t.Errorf("floor %q stands on %q, which is not below it", floor.name, below)
+			}
+		}
+		seen[floor.name] = true
+		for folder := range floor.packages {
+			standsOn[folder] = floor
+		}
+	}
+	for folder, pkg := range readTree(t) {
+		from := standsOn[folder]
+		for _, imported := range ours(pkg.imports) {
+			to := standsOn[imported]
+			if !slices.Contains(from.on, to.name) {
+				t.Errorf("%s (floor %q) imports %s (floor %q), and may import %q only", folder, from.name, imported, to.name, from.on)
+			}
+		}
+		// A test may look up and sideways, since it is linked into nothing. Into the daemon it has the doors that users have.
+		for _, imported := range ours(pkg.testImports) {
+			if inDaemon(imported) && !inDaemon(folder) && !slices.Contains([]string{"brokerd/broker", "brokerd/brokertest"}, imported) {
+				t.Errorf("the tests of %s import %s: the doors into the daemon are brokerd/broker and brokerd/brokertest", folder, imported)
+			}
+		}
+	}
+}
+
+func TestModulesAreImportedByTheirOwners(t *testing.T) {
+	required := requiredModules(t)
+	importers, testers := map[string][]string{}, map[string][]string{}
+	for folder, pkg := range readTree(t) {
+		for _, imported := range thirdParty(pkg.imports, required) {
+			importers[imported] = append(importers[imported], folder)
+		}
+		for _, imported := range thirdParty(pkg.testImports, required) {
+			testers[imported] = append(testers[imported], folder)
+		}
+	}
+	for name, folders := range importers {
+		for _, folder := range folders {
+			if owners := modules[name].owners; !slices.Contains(owners, folder) && !slices.Contains(owners, everywhere) {
+				t.Errorf("%s imports %s, whose owners are %q", folder, name, owners)
+			}
+		}
+	}
+	for name, folders := range testers {
+		for _, folder := range folders {
+			if may := slices.Concat(modules[name].owners, modules[name].tests); !slices.Contains(may, folder) && !slices.Contains(may, everywhere) {
+				t.Errorf("the tests of %s import %s, which only those of %q may", folder, name, may)
+			}
+		}
+	}
+	for name, module := range modules {
+		if module.why == "" {
+			t.Errorf("%s has no reason", name)
+		}
+		for _, owner := range module.owners {
+			if owner != everywhere && !slices.Contains(importers[name], owner) {
+				t.Errorf("%s is listed as an owner of %s and does not import it", owner, name)
+			}
+		}
+		for _, tester := range module.tests {
+			if tester != everywhere && !slices.Contains(testers[name], tester) {
+				t.Errorf("the tests of %s are listed for %s and do not import it", tester, name)
+			}
+		}
+		if len(importers[name])+len(testers[name]) == 0 {
+			t.Errorf("%s is listed and nothing imports it", name)
+		}
+	}
+}
+
+// TestLibrariesLinkNoDaemon asks the go command, because what a library links also depends on what its modules import.
+func TestLibrariesLinkNoDaemon(t *testing.T) {
+	var libraries []string
+	for folder, pkg := range readTree(t) {
+		if pkg.name != "main" && !inDaemon(folder) {
+			libraries = append(libraries, "./"+folder)
+		}
+	}
+	slices.Sort(libraries)
+	command := exec.CommandContext(t.Context(), "go", append([]string{"list", "-f", "{{.ImportPath}}{{range .Deps}} {{.}}{{end}}"}, libraries...)...)
+	var stderr strings.Builder
+	command.Stderr = &stderr
+	out, err := command.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, &stderr)
+	}
+	for line := range strings.Lines(string(out)) {
+		library, dependencies, _ := strings.Cut(strings.TrimSpace(line), " ")
+		for dependency := range strings.FieldsSeq(dependencies) {
+			if name, found := owning(dependency, maps.Keys(barred)); found {
+				t.Errorf("%s depends on %s: %s", library, dependency, barred[name])
+			}
+			if folder, found := strings.CutPrefix(dependency, modulePath+"/"); found && inDaemon(folder) {
+				t.Errorf("%s depends on %s: no library may stand on the daemon", library, dependency)
+			}
+		}
+	}
+}
+
+func TestPackagesAreDocumented(t *testing.T) {
+	for folder, pkg := range readTree(t) {
+		var documented []string
+		for name, file := range pkg.files {
+			if file.Doc != nil {
+				documented = append(documented, name)
+				checkPackageDoc(t, path.Join(folder, name), file)
+			}
+		}
+		if len(documented) != 1 {
+			t.Errorf("%s has its package comment in %q: it needs exactly one", folder, documented)
+		}
+	}
+}
+
+func checkPackageDoc(t *testing.T, file string, parsed *ast.File) {
+	t.Helper()
+	opening := "Package " + parsed.Name.Name + " "
+	if parsed.Name.Name == "main" {
+		opening = "Command " + path.Base(path.Dir(file)) + " "
+	}
+	if !strings.HasPrefix(parsed.Doc.Text(), opening) {
+		t.Errorf("%s: the package comment does not begin with %q", file, opening)
+	}
+}
+
+func TestFilesAreNamedAfterNouns(t *testing.T) {
+	nameless := []string{"common", "helper", "helpers", "misc", "types", "util", "utils"}
+	for folder, pkg := range readTree(t) {
+		for name := range pkg.files {
+			if slices.Contains(nameless, strings.TrimSuffix(name, ".go")) {
+				t.Errorf("%s: name it after the concept that it holds", path.Join(folder, name))
+			}
+		}
+	}
+}
+
+func inDaemon(folder string) bool {
+	return folder == "brokerd" || strings.HasPrefix(folder, "brokerd/")
+}
