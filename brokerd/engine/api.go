@@ -1,0 +1,96 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// apiTimeout bounds one request to the engine's API within the caller's context.
+const apiTimeout = 10 * time.Second
+
+// adminConn is the engine's own connection for API requests; it is opened again after a loss.
+func (e *Engine) adminConn() (*nats.Conn, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.admin != nil && e.admin.IsConnected() {
+		return e.admin, nil
+	}
+	nc, err := e.LogConn(nats.Name("admin"))
+	if err != nil {
+		return nil, err
+	}
+	e.admin = nc
+	return nc, nil
+}
+
+// response is an answer of the engine's API.
+type response interface{ apiError() *server.ApiError }
+
+// call sends one API request. A nil request has no body. An *server.ApiError is what the engine itself refused with.
+func (e *Engine) call(ctx context.Context, subject string, request any, answer response) error {
+	nc, err := e.adminConn()
+	if err != nil {
+		return err
+	}
+	var body []byte
+	if request != nil {
+		if body, err = json.Marshal(request); err != nil {
+			return fmt.Errorf("encoding a request to %s: %w", subject, err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	msg, err := nc.RequestWithContext(ctx, subject, body)
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		return ErrDisabled
+	case err != nil:
+		return fmt.Errorf("request to %s: %w", subject, err)
+	}
+	if err := json.Unmarshal(msg.Data, answer); err != nil {
+		return fmt.Errorf("decoding the answer of %s: %w", subject, err)
+	}
+	if err := answer.apiError(); err != nil {
+		return err
+	}
+	return nil
+}
+
+// refused says whether err is the engine's refusal with the given code.
+func refused(err error, code server.ErrorIdentifier) bool {
+	var api *server.ApiError
+	return errors.As(err, &api) && api.ErrCode == uint16(code)
+}
+
+type streamAnswer struct {
+	Error *server.ApiError `json:"error"`
+	server.StreamInfo
+}
+
+func (a *streamAnswer) apiError() *server.ApiError { return a.Error }
+
+type consumerAnswer struct {
+	Error *server.ApiError `json:"error"`
+	Name  string           `json:"name"`
+}
+
+func (a *consumerAnswer) apiError() *server.ApiError { return a.Error }
+
+type messageAnswer struct {
+	Error   *server.ApiError  `json:"error"`
+	Message *server.StoredMsg `json:"message"`
+}
+
+func (a *messageAnswer) apiError() *server.ApiError { return a.Error }
+
+type plainAnswer struct {
+	Error *server.ApiError `json:"error"`
+}
+
+func (a *plainAnswer) apiError() *server.ApiError { return a.Error }

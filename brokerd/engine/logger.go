@@ -1,0 +1,76 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+)
+
+// logger passes the embedded server's log on and remembers why it gave up: the server reports that by no other way.
+type logger struct {
+	to *slog.Logger
+
+	mu  sync.Mutex
+	err error
+}
+
+func newLogger(to *slog.Logger) *logger {
+	if to == nil {
+		to = slog.New(slog.DiscardHandler)
+	}
+	return &logger{to: to}
+}
+
+// fatal is the first error that made the server give up, if any.
+func (l *logger) fatal() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+func (l *logger) Fatalf(format string, args ...any) {
+	l.log(slog.LevelError, format, args)
+	err := cause(format, args)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err == nil {
+		l.err = err
+	}
+}
+
+// cause keeps an error among the arguments reachable for errors.Is.
+func cause(format string, args []any) error {
+	text := fmt.Sprintf(format, args...)
+	for _, a := range args {
+		if err, ok := a.(error); ok {
+			return &fatalError{text: text, err: err}
+		}
+	}
+	return errors.New(text)
+}
+
+type fatalError struct {
+	text string
+	err  error
+}
+
+func (e *fatalError) Error() string { return e.text }
+func (e *fatalError) Unwrap() error { return e.err }
+
+func (l *logger) Errorf(format string, args ...any) { l.log(slog.LevelError, format, args) }
+func (l *logger) Warnf(format string, args ...any)  { l.log(slog.LevelWarn, format, args) }
+
+// The server's notices tell of its own start and stop: detail to a node that reports its own.
+func (l *logger) Noticef(format string, args ...any) { l.log(slog.LevelDebug, format, args) }
+func (l *logger) Debugf(format string, args ...any)  { l.log(slog.LevelDebug, format, args) }
+func (l *logger) Tracef(format string, args ...any)  { l.log(slog.LevelDebug, format, args) }
+
+func (l *logger) log(level slog.Level, format string, args []any) {
+	// The server's logger has no context to hand on.
+	ctx := context.TODO()
+	if l.to.Enabled(ctx, level) {
+		l.to.Log(ctx, level, fmt.Sprintf(format, args...), "component", "engine")
+	}
+}

@@ -1,0 +1,208 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+const (
+	pullMessagesMax = 128
+	pullBytesMax    = 16 << 20 // far below what the engine lets one connection owe, 64 MiB
+	pullExpires     = 5 * time.Second
+	pullGrace       = 5 * time.Second // beyond pullExpires, until a silent engine counts as stalled
+	consumerIdleMax = 30 * time.Second
+)
+
+// Message is one message of an engine stream. Data belongs to the receiver.
+type Message struct {
+	Seq  uint64
+	Data []byte
+	Time time.Time
+}
+
+// Read yields the messages from ≤ Seq ≤ to, every one, in order. What the engine cannot give is a *[GapError]:
+// it never skips. A range with from > to is empty. The source may be behind the newest message.
+func (e *Engine) Read(ctx context.Context, stream string, from, to uint64) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		if from > to {
+			return
+		}
+		r := reader{engine: e, stream: stream, next: max(from, 1), to: to}
+		if err := r.run(ctx, yield); err != nil {
+			yield(Message{}, err)
+		}
+	}
+}
+
+// ReadOne returns the message with sequence seq. One that the stream does not hold is a *[GapError].
+func (e *Engine) ReadOne(ctx context.Context, stream string, seq uint64) (Message, error) {
+	var a messageAnswer
+	err := e.call(ctx, "$JS.API.STREAM.MSG.GET."+stream, &server.JSApiMsgGetRequest{Seq: seq}, &a)
+	switch {
+	case refused(err, server.JSStreamNotFoundErr):
+		return Message{}, &UnknownStreamError{Stream: stream}
+	case refused(err, server.JSNoMessageFoundErr):
+		return Message{}, &GapError{Stream: stream, Want: seq}
+	case err != nil:
+		return Message{}, fmt.Errorf("reading sequence %d of engine stream %s: %w", seq, stream, err)
+	case a.Message == nil || a.Message.Sequence != seq:
+		return Message{}, &GapError{Stream: stream, Want: seq}
+	}
+	return Message{Seq: seq, Data: a.Message.Data, Time: a.Message.Time}, nil
+}
+
+// reader is one Read. It has a connection of its own, so that a slow caller holds up nobody else.
+type reader struct {
+	engine   *Engine
+	stream   string
+	next, to uint64
+
+	nc       *nats.Conn
+	sub      *nats.Subscription
+	consumer string
+}
+
+// run returns nil when the caller broke off, too.
+func (r *reader) run(ctx context.Context, yield func(Message, error) bool) error {
+	if err := r.open(ctx); err != nil {
+		return err
+	}
+	defer r.close(ctx)
+	for r.next <= r.to {
+		more, err := r.pull(ctx, yield)
+		if err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *reader) open(ctx context.Context) error {
+	info, err := r.engine.stream(ctx, r.stream)
+	if err != nil {
+		return err
+	}
+	// A consumer that starts outside of the stream would silently deliver something else, or nothing.
+	if first := info.State.FirstSeq; r.next < first {
+		return &GapError{Stream: r.stream, Want: r.next, Got: first}
+	}
+	if last := info.State.LastSeq; r.to > last {
+		return &GapError{Stream: r.stream, Want: max(r.next, last+1)}
+	}
+	if r.nc, err = r.engine.LogConn(nats.Name("read " + r.stream)); err != nil {
+		return err
+	}
+	if r.sub, err = r.nc.SubscribeSync(r.nc.NewInbox()); err != nil {
+		r.nc.Close()
+		return fmt.Errorf("reading engine stream %s: %w", r.stream, err)
+	}
+	if err := r.createConsumer(ctx); err != nil {
+		r.nc.Close()
+		return err
+	}
+	return nil
+}
+
+func (r *reader) createConsumer(ctx context.Context) error {
+	request := server.CreateConsumerRequest{
+		Stream: r.stream,
+		Config: server.ConsumerConfig{
+			DeliverPolicy:     server.DeliverByStartSequence,
+			OptStartSeq:       r.next,
+			AckPolicy:         server.AckNone,
+			ReplayPolicy:      server.ReplayInstant,
+			Replicas:          1,
+			MemoryStorage:     true,
+			InactiveThreshold: consumerIdleMax,
+		},
+	}
+	var a consumerAnswer
+	if err := r.engine.call(ctx, "$JS.API.CONSUMER.CREATE."+r.stream, &request, &a); err != nil {
+		return fmt.Errorf("reading engine stream %s: %w", r.stream, err)
+	}
+	r.consumer = a.Name
+	return nil
+}
+
+// close also runs when ctx has ended; the engine removes an idle consumer by itself.
+func (r *reader) close(ctx context.Context) {
+	r.nc.Close()
+	var a plainAnswer
+	if err := r.engine.call(context.WithoutCancel(ctx), "$JS.API.CONSUMER.DELETE."+r.stream+"."+r.consumer, nil, &a); err != nil {
+		r.engine.log.Debugf("removing consumer %s of engine stream %s: %v", r.consumer, r.stream, err)
+	}
+}
+
+// pull asks for one bounded run of messages and yields it; more is false when the caller broke off.
+func (r *reader) pull(ctx context.Context, yield func(Message, error) bool) (more bool, err error) {
+	batch := int(min(r.to-r.next+1, pullMessagesMax))
+	request, err := json.Marshal(&server.JSApiConsumerGetNextRequest{Batch: batch, MaxBytes: pullBytesMax, Expires: pullExpires})
+	if err != nil {
+		return false, fmt.Errorf("encoding a pull: %w", err)
+	}
+	if err := r.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+r.stream+"."+r.consumer, r.sub.Subject, request); err != nil {
+		return false, fmt.Errorf("reading engine stream %s: %w", r.stream, err)
+	}
+	for got := range batch {
+		msg, err := r.receive(ctx)
+		if err != nil {
+			return false, err
+		}
+		if status := msg.Header.Get("Status"); status != "" && len(msg.Data) == 0 {
+			return true, r.status(status, msg.Header.Get("Description"), got)
+		}
+		m, err := r.message(msg)
+		if err != nil {
+			return false, err
+		}
+		r.next++
+		if !yield(m, nil) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// status ends a pull: the byte limit was reached, or the engine has nothing more to give.
+func (r *reader) status(status, description string, got int) error {
+	if got > 0 {
+		return nil
+	}
+	if status == "404" || status == "408" {
+		return &GapError{Stream: r.stream, Want: r.next}
+	}
+	return fmt.Errorf("reading engine stream %s at sequence %d: engine answered %s %s", r.stream, r.next, status, description)
+}
+
+func (r *reader) receive(ctx context.Context) (*nats.Msg, error) {
+	wait, cancel := context.WithTimeout(ctx, pullExpires+pullGrace)
+	defer cancel()
+	msg, err := r.sub.NextMsgWithContext(wait)
+	switch {
+	case err == nil:
+		return msg, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, fmt.Errorf("reading engine stream %s at sequence %d: %w", r.stream, r.next, ErrStalled)
+	}
+	return nil, fmt.Errorf("reading engine stream %s at sequence %d: %w", r.stream, r.next, err)
+}
+
+func (r *reader) message(msg *nats.Msg) (Message, error) {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return Message{}, fmt.Errorf("reading engine stream %s at sequence %d: %w", r.stream, r.next, err)
+	}
+	if seq := meta.Sequence.Stream; seq != r.next {
+		return Message{}, &GapError{Stream: r.stream, Want: r.next, Got: seq}
+	}
+	return Message{Seq: r.next, Data: msg.Data, Time: meta.Timestamp}, nil
+}

@@ -1,0 +1,190 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// Stream describes one engine stream: the log of one shard.
+type Stream struct {
+	// Name has no dots, spaces or wildcards.
+	Name string
+
+	// Versioned logs are never purged: the engine itself refuses.
+	Versioned bool
+
+	// Metadata says whose log it is. It is compared when the stream is opened, so that a log is never taken for another.
+	Metadata map[string]string
+}
+
+// StreamInfo is what an engine stream held when it was asked.
+type StreamInfo struct {
+	Stream   string
+	Created  time.Time
+	FirstSeq uint64 // of the oldest message; LastSeq+1 when there is none
+	LastSeq  uint64 // 0 = never written
+	Metadata map[string]string
+}
+
+const subjectPrefix = "log."
+
+func subjectOf(stream string) string { return subjectPrefix + stream }
+
+// config is the one configuration that a log may have. Every limit is off, because the engine would drop messages by itself.
+func (s *Stream) config() server.StreamConfig {
+	return server.StreamConfig{
+		Name:         s.Name,
+		Subjects:     []string{subjectOf(s.Name)},
+		Retention:    server.LimitsPolicy,
+		Discard:      server.DiscardNew,
+		Storage:      server.FileStorage,
+		Compression:  server.NoCompression,
+		Replicas:     1,
+		MaxConsumers: -1,
+		MaxMsgs:      -1,
+		MaxBytes:     -1,
+		MaxMsgsPer:   -1,
+		MaxMsgSize:   -1,
+		Duplicates:   100 * time.Millisecond, // the engine's minimum: ids are never set, sequences are what is checked
+		DenyDelete:   true,
+		DenyPurge:    s.Versioned,
+		Metadata:     s.Metadata,
+	}
+}
+
+// CreateStream creates the engine stream s. It is idempotent: a stream that exists exactly so is a success,
+// one that differs is a *[ConfigError].
+func (e *Engine) CreateStream(ctx context.Context, s Stream) error {
+	want := s.config()
+	var a streamAnswer
+	err := e.call(ctx, "$JS.API.STREAM.CREATE."+s.Name, &want, &a)
+	if refused(err, server.JSStreamNameExistErr) {
+		_, err = e.OpenStream(ctx, s)
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("creating engine stream %s: %w", s.Name, err)
+	}
+	return check(s.Name, &want, &a.Config)
+}
+
+// OpenStream answers what the engine stream s holds. It refuses with a *[ConfigError] a stream that is configured in any other
+// way, and with an *[UnknownStreamError] one that does not exist.
+func (e *Engine) OpenStream(ctx context.Context, s Stream) (StreamInfo, error) {
+	a, err := e.stream(ctx, s.Name)
+	if err != nil {
+		return StreamInfo{}, err
+	}
+	want := s.config()
+	if err := check(s.Name, &want, &a.Config); err != nil {
+		return StreamInfo{}, err
+	}
+	return a.info(), nil
+}
+
+// LastSeq is the sequence of the newest message; 0 when there never was one.
+func (e *Engine) LastSeq(ctx context.Context, stream string) (uint64, error) {
+	a, err := e.stream(ctx, stream)
+	if err != nil {
+		return 0, err
+	}
+	return a.State.LastSeq, nil
+}
+
+// DeleteStream removes an engine stream and its data. A stream that does not exist is an *[UnknownStreamError].
+func (e *Engine) DeleteStream(ctx context.Context, stream string) error {
+	var a plainAnswer
+	err := e.call(ctx, "$JS.API.STREAM.DELETE."+stream, nil, &a)
+	if refused(err, server.JSStreamNotFoundErr) {
+		return &UnknownStreamError{Stream: stream}
+	}
+	if err != nil {
+		return fmt.Errorf("deleting engine stream %s: %w", stream, err)
+	}
+	return nil
+}
+
+func (e *Engine) stream(ctx context.Context, name string) (*streamAnswer, error) {
+	var a streamAnswer
+	err := e.call(ctx, "$JS.API.STREAM.INFO."+name, nil, &a)
+	if refused(err, server.JSStreamNotFoundErr) {
+		return nil, &UnknownStreamError{Stream: name}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("asking for engine stream %s: %w", name, err)
+	}
+	return &a, nil
+}
+
+func (a *streamAnswer) info() StreamInfo {
+	return StreamInfo{
+		Stream:   a.Config.Name,
+		Created:  a.Created,
+		FirstSeq: a.State.FirstSeq,
+		LastSeq:  a.State.LastSeq,
+		Metadata: ownMetadata(a.Config.Metadata),
+	}
+}
+
+// check compares every field, also those that this package does not know of: an engine that learns a new setting
+// must not be able to weaken a log unseen.
+func check(stream string, want, got *server.StreamConfig) error {
+	w, g := *want, *got
+	w.Metadata, g.Metadata = nil, nil
+	wv, gv := reflect.ValueOf(w), reflect.ValueOf(g)
+	for i := range wv.NumField() {
+		if !reflect.DeepEqual(wv.Field(i).Interface(), gv.Field(i).Interface()) {
+			field, _, _ := strings.Cut(wv.Type().Field(i).Tag.Get("json"), ",")
+			return &ConfigError{Stream: stream, Field: field, Want: text(wv.Field(i).Interface()), Got: text(gv.Field(i).Interface())}
+		}
+	}
+	return checkMetadata(stream, want.Metadata, ownMetadata(got.Metadata))
+}
+
+func checkMetadata(stream string, want, got map[string]string) error {
+	keys := slices.Sorted(maps.Keys(want))
+	for key := range got {
+		if _, ok := want[key]; !ok {
+			keys = append(keys, key)
+		}
+	}
+	for _, key := range keys {
+		w, wanted := want[key]
+		g, found := got[key]
+		if w != g || wanted != found {
+			return &ConfigError{Stream: stream, Field: "metadata." + key, Want: metadataText(w, wanted), Got: metadataText(g, found)}
+		}
+	}
+	return nil
+}
+
+func metadataText(value string, ok bool) string {
+	if !ok {
+		return "absent"
+	}
+	return fmt.Sprintf("%q", value)
+}
+
+// ownMetadata leaves out what the engine itself notes there.
+func ownMetadata(m map[string]string) map[string]string {
+	own := maps.Clone(m)
+	maps.DeleteFunc(own, func(key, _ string) bool { return strings.HasPrefix(key, "_nats.") })
+	return own
+}
+
+// text shows a setting as the engine's API writes it.
+func text(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(b)
+}
