@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -65,8 +66,10 @@ type reader struct {
 	next, to uint64
 
 	nc       *nats.Conn
-	sub      *nats.Subscription
+	inbox    string
+	sub      *nats.Subscription // to inbox.*, one token per pull
 	consumer string
+	pulls    int
 }
 
 // run returns nil when the caller broke off, too.
@@ -99,9 +102,10 @@ func (r *reader) open(ctx context.Context) error {
 	if r.nc, err = r.engine.LogConn(nats.Name("read " + r.stream)); err != nil {
 		return err
 	}
-	if r.sub, err = r.nc.SubscribeSync(r.nc.NewInbox()); err != nil {
+	r.inbox = r.nc.NewInbox()
+	if r.sub, err = r.nc.SubscribeSync(r.inbox + ".*"); err != nil {
 		r.nc.Close()
-		return fmt.Errorf("reading engine stream %s: %w", r.stream, err)
+		return r.failed(err)
 	}
 	if err := r.createConsumer(ctx); err != nil {
 		r.nc.Close()
@@ -125,7 +129,7 @@ func (r *reader) createConsumer(ctx context.Context) error {
 	}
 	var a consumerAnswer
 	if err := r.engine.call(ctx, "$JS.API.CONSUMER.CREATE."+r.stream, &request, &a); err != nil {
-		return fmt.Errorf("reading engine stream %s: %w", r.stream, err)
+		return r.failed(err)
 	}
 	r.consumer = a.Name
 	return nil
@@ -147,21 +151,29 @@ func (r *reader) pull(ctx context.Context, yield func(Message, error) bool) (mor
 	if err != nil {
 		return false, fmt.Errorf("encoding a pull: %w", err)
 	}
-	if err := r.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+r.stream+"."+r.consumer, r.sub.Subject, request); err != nil {
-		return false, fmt.Errorf("reading engine stream %s: %w", r.stream, err)
+	r.pulls++
+	reply := r.inbox + "." + strconv.Itoa(r.pulls)
+	if err := r.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+r.stream+"."+r.consumer, reply, request); err != nil {
+		return false, r.failed(err)
 	}
-	for got := range batch {
+	for got := 0; got < batch; {
 		msg, err := r.receive(ctx)
 		if err != nil {
 			return false, err
 		}
-		if status := msg.Header.Get("Status"); status != "" && len(msg.Data) == 0 {
-			return true, r.status(status, msg.Header.Get("Description"), got)
+		// Messages of the log bear their own subject. All else is a status; one that came after its pull was full is stale.
+		switch msg.Subject {
+		case subjectOf(r.stream):
+		case reply:
+			return true, r.status(msg, got)
+		default:
+			continue
 		}
 		m, err := r.message(msg)
 		if err != nil {
 			return false, err
 		}
+		got++
 		r.next++
 		if !yield(m, nil) {
 			return false, nil
@@ -170,15 +182,19 @@ func (r *reader) pull(ctx context.Context, yield func(Message, error) bool) (mor
 	return true, nil
 }
 
-// status ends a pull: the byte limit was reached, or the engine has nothing more to give.
-func (r *reader) status(status, description string, got int) error {
+// status ends a pull before it is full. After some messages that is the limit on bytes, and the next pull goes on or tells more.
+func (r *reader) status(msg *nats.Msg, got int) error {
 	if got > 0 {
 		return nil
 	}
-	if status == "404" || status == "408" {
+	switch status := msg.Header.Get("Status"); status {
+	case "404", "408":
 		return &GapError{Stream: r.stream, Want: r.next}
+	case "503":
+		return r.failed(ErrDisabled)
+	default:
+		return r.failed(fmt.Errorf("engine answered %s %s", status, msg.Header.Get("Description")))
 	}
-	return fmt.Errorf("reading engine stream %s at sequence %d: engine answered %s %s", r.stream, r.next, status, description)
 }
 
 func (r *reader) receive(ctx context.Context) (*nats.Msg, error) {
@@ -191,18 +207,22 @@ func (r *reader) receive(ctx context.Context) (*nats.Msg, error) {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case errors.Is(err, context.DeadlineExceeded):
-		return nil, fmt.Errorf("reading engine stream %s at sequence %d: %w", r.stream, r.next, ErrStalled)
+		return nil, r.failed(ErrStalled)
 	}
-	return nil, fmt.Errorf("reading engine stream %s at sequence %d: %w", r.stream, r.next, err)
+	return nil, r.failed(err)
 }
 
 func (r *reader) message(msg *nats.Msg) (Message, error) {
 	meta, err := msg.Metadata()
 	if err != nil {
-		return Message{}, fmt.Errorf("reading engine stream %s at sequence %d: %w", r.stream, r.next, err)
+		return Message{}, r.failed(err)
 	}
 	if seq := meta.Sequence.Stream; seq != r.next {
 		return Message{}, &GapError{Stream: r.stream, Want: r.next, Got: seq}
 	}
 	return Message{Seq: r.next, Data: msg.Data, Time: meta.Timestamp}, nil
+}
+
+func (r *reader) failed(err error) error {
+	return fmt.Errorf("reading engine stream %s at sequence %d: %w", r.stream, r.next, err)
 }

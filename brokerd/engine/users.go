@@ -15,6 +15,7 @@ const (
 	clientUser = "client"
 
 	servedSubjects = "strand.>" // only the node itself may answer here
+	apiSubjects    = "$JS.>"    // the engine's own API
 	inProcess      = "IN_PROCESS"
 )
 
@@ -37,6 +38,8 @@ func (u users) apply(opts *server.Options) {
 		{Username: logUser, Password: u.logPassword, Account: log, AllowedConnectionTypes: local},
 		{Username: nodeUser, Password: u.nodePassword, Account: clients, AllowedConnectionTypes: local},
 		{Username: clientUser, Account: clients, Permissions: &server.Permissions{
+			// The engine would refuse for want of an account with a store; a client has no business there at all.
+			Publish: &server.SubjectPermission{Deny: []string{apiSubjects}},
 			// A client that could listen here would see other clients' requests and could answer them.
 			Subscribe: &server.SubjectPermission{Deny: []string{servedSubjects}},
 		}},
