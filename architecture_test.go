@@ -16,35 +16,76 @@ import (
 
 const modulePath = "github.com/strandlog/strand"
 
-// floor is a set of packages that may import the floors in on, and never each other.
+// floor is a set of packages that may import those of the floors in on, and never each other.
 type floor struct {
 	name     string
 	on       []string
 	packages map[string]string // folder → what it is for, in one sentence
 }
 
-// floors is the whole tree, from the ground up. Imports point down only. No library stands on a floor of the daemon.
+// floors is the whole tree, from the ground up. Imports point down only, and no library stands on a floor of the daemon.
 var floors = []floor{
 	{
 		name: "ground",
 		packages: map[string]string{
-			"internal/recordbatch": "Encodes, checks and decodes the record batches that are stored and sent.",
 			"internal/partitioner": "Says which partition a stream belongs to.",
-			"internal/wire":        "Is the native protocol: the requests and replies between clients and brokerd, their subjects and their limits.",
+			"internal/recordbatch": "Encodes, checks and decodes the record batches that are stored and sent.",
 		},
 	},
 	{
-		name: "log",
+		name: "protocol",
 		on:   []string{"ground"},
+		packages: map[string]string{
+			"internal/wire": "Is what clients and brokerd say to each other: requests, replies, subjects and limits.",
+		},
+	},
+
+	// What users link.
+	{
+		name: "log",
+		on:   []string{"protocol", "ground"},
 		packages: map[string]string{
 			"commitlog": "Is the log as its clients see it: topics of partitions, conditional append, reading from an offset.",
 		},
 	},
 	{
-		name: "sequencing",
+		name: "sides",
+		on:   []string{"streams", "log", "ground"},
+		packages: map[string]string{
+			"aggregates":  "Is the write side: loads an aggregate from its stream, lets it decide, and appends.",
+			"projections": "Is the read side: turns events into read models, whose checkpoints commit with them.",
+		},
+	},
+	{
+		name: "suites",
+		on:   []string{"sides", "streams", "log"},
+		packages: map[string]string{
+			"aggregates/scenario": "Lets a test say what was given, what is asked, and what must follow.",
+		},
+	},
+
+	// What brokerd runs.
+	{
+		name: "storage",
 		on:   []string{"ground"},
 		packages: map[string]string{
-			"brokerd/shard": "Is the sequencer of a shard: decides what belongs to the log, checks versions and gives out offsets.",
+			"brokerd/engine":  "Runs the embedded NATS server that stores the log, and keeps its words to itself.",
+			"brokerd/segment": "Keeps the record batches of one partition in flat files.",
+		},
+	},
+	{
+		name: "lookup",
+		on:   []string{"storage", "ground"},
+		packages: map[string]string{
+			"brokerd/index": "Finds a stream's events, head and command ids in the segments.",
+		},
+	},
+	{
+		name: "sequencing",
+		on:   []string{"lookup", "storage", "protocol", "ground"},
+		packages: map[string]string{
+			"brokerd/shard":  "Is the sequencer of a shard: decides what belongs to the log, checks versions and gives out offsets.",
+			"brokerd/topics": "Is the catalogue: which topics there are, and in which state.",
 		},
 	},
 }
@@ -52,22 +93,47 @@ var floors = []floor{
 // everywhere, as an owner, stands for every package; in tests, for every package's tests.
 const everywhere = "*"
 
-// module is a third-party module that we chose: who may import it, and why it is there at all.
+// module is a third-party module that we chose: who may import it, and what for.
 type module struct {
 	owners []string // packages that import it
-	tests  []string // packages whose tests import it besides
+	tests  []string // packages whose tests may import it besides those of its owners
 	why    string
 }
 
-// modules has a line for every module that our code imports. The default answer to a new one is no: see docs/adr/0001-dependencies.md.
+// modules has an entry for every module that our code imports. The default answer to a new one is no: see docs/adr/0001-dependencies.md.
 var modules = map[string]module{
+	"github.com/cockroachdb/pebble/v2": {
+		owners: []string{"brokerd/index"},
+		why:    "holds the index, sorted, on disk",
+	},
+	"github.com/google/go-cmp": {
+		owners: []string{"aggregates/scenario"},
+		tests:  []string{everywhere},
+		why:    "shows how two values differ",
+	},
 	"github.com/google/uuid": {
 		owners: []string{everywhere},
 		why:    "UUIDv7 event ids, and the ids of topics and logs",
 	},
+	"github.com/nats-io/nats-server/v2": {
+		owners: []string{"brokerd/engine"},
+		why:    "the engine",
+	},
+	"github.com/nats-io/nats.go": {
+		owners: []string{"commitlog", "brokerd/engine"},
+		why:    "the connection between clients and brokerd, and between the sequencer and the engine",
+	},
 	"github.com/zeebo/xxh3": {
 		owners: []string{"brokerd/shard"},
 		why:    "the checksum of a frame",
+	},
+	"golang.org/x/sys": {
+		owners: []string{"brokerd/engine"},
+		why:    "how much room a volume has",
+	},
+	"pgregory.net/rapid": {
+		tests: []string{everywhere},
+		why:   "properties checked with generated input",
 	},
 }
 
