@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/strandlog/strand/brokerd/segment"
 	"github.com/strandlog/strand/internal/recordbatch"
@@ -80,7 +81,7 @@ func appendAll(t testing.TB, l *segment.Log, batches ...[]byte) (places []segmen
 }
 
 // readAll reads from offset to the end, as much as maxBytes at a time.
-func readAll(t testing.TB, l *segment.Log, offset int64, maxBytes int) []byte {
+func readAll(t rapid.TB, l *segment.Log, offset int64, maxBytes int) []byte {
 	t.Helper()
 	var all []byte
 	for {
@@ -102,7 +103,7 @@ func readAll(t testing.TB, l *segment.Log, offset int64, maxBytes int) []byte {
 	}
 }
 
-func segmentFiles(t testing.TB, dir string) []string {
+func segmentFiles(t rapid.TB, dir string) []string {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(dir, "*.batches"))
 	if err != nil {
