@@ -34,6 +34,10 @@ type response interface{ apiError() *server.ApiError }
 
 // call sends one API request. A nil request has no body. An *server.ApiError is what the engine itself refused with.
 func (e *Engine) call(ctx context.Context, subject string, request any, answer response) error {
+	// An engine that has disabled its store would leave the request without an answer.
+	if err := e.Health(); err != nil {
+		return err
+	}
 	nc, err := e.adminConn()
 	if err != nil {
 		return err
@@ -56,10 +60,15 @@ func (e *Engine) call(ctx context.Context, subject string, request any, answer r
 	if err := json.Unmarshal(msg.Data, answer); err != nil {
 		return fmt.Errorf("decoding the answer of %s: %w", subject, err)
 	}
-	if err := answer.apiError(); err != nil {
-		return err
+	refusal := answer.apiError()
+	if refusal == nil {
+		return nil
 	}
-	return nil
+	switch server.ErrorIdentifier(refusal.ErrCode) {
+	case server.JSNotEnabledErr, server.JSNotEnabledForAccountErr:
+		return ErrDisabled
+	}
+	return refusal
 }
 
 // refused says whether err is the engine's refusal with the given code.
@@ -94,3 +103,11 @@ type plainAnswer struct {
 }
 
 func (a *plainAnswer) apiError() *server.ApiError { return a.Error }
+
+type namesAnswer struct {
+	Error   *server.ApiError `json:"error"`
+	Total   int              `json:"total"`
+	Streams []string         `json:"streams"`
+}
+
+func (a *namesAnswer) apiError() *server.ApiError { return a.Error }

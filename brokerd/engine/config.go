@@ -11,8 +11,12 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// payloadBytesMax bounds one message of the log and one client payload.
-const payloadBytesMax = 8 << 20
+const (
+	payloadBytesMax     = 8 << 20  // one message of the log, and one client payload
+	memoryBytesMax      = 64 << 20 // engine streams in memory; there are none, so that nothing may grow there
+	freeBytesMinDefault = 256 << 20
+	storePercentDefault = 70 // of the volume
+)
 
 // Config says where an engine stores and listens. Only Dir is required.
 type Config struct {
@@ -33,11 +37,33 @@ type Config struct {
 	// so that the engine refuses before the disk is full.
 	StoreBytesMax int64
 
+	// FreeBytesMin is what must stay free on the volume of Dir, see [Engine.Space]. Zero means 256 MiB.
+	FreeBytesMin int64
+
 	// Name is the engine's name, unique among the engines that know each other. Empty picks a random one.
 	Name string
 
 	// Logger receives the engine's own log; nil discards it.
 	Logger *slog.Logger
+}
+
+// withDefaults measures the volume once: the engine's own default is a part of what happens to be free at start,
+// and so changes from one start to the next.
+func (c Config) withDefaults() (Config, error) {
+	if c.FreeBytesMin == 0 {
+		c.FreeBytesMin = freeBytesMinDefault
+	}
+	if c.StoreBytesMax == 0 {
+		v, err := MeasureVolume(c.Dir)
+		if err != nil {
+			return c, err
+		}
+		c.StoreBytesMax = v.Total / 100 * storePercentDefault
+	}
+	if c.Name == "" {
+		c.Name = "strand-" + rand.Text()
+	}
+	return c, nil
 }
 
 // listen is a checked Config.Listen.
@@ -87,11 +113,9 @@ func (c *Config) options(at *listen, u users) *server.Options {
 		JetStream:              true,
 		StoreDir:               c.Dir,
 		JetStreamMaxStore:      c.StoreBytesMax,
+		JetStreamMaxMemory:     memoryBytesMax,
 		SyncAlways:             !c.UnsafeNoSync,
 		DisableJetStreamBanner: true,
-	}
-	if opts.ServerName == "" {
-		opts.ServerName = "strand-" + rand.Text()
 	}
 	if at != nil {
 		opts.Host, opts.Port = at.host, at.port

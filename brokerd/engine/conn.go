@@ -21,7 +21,7 @@ func (e *Engine) ClientConn(opts ...nats.Option) (*nats.Conn, error) {
 
 func (e *Engine) connect(user, password string, opts []nats.Option) (*nats.Conn, error) {
 	select {
-	case <-e.closed:
+	case <-e.closing:
 		return nil, ErrClosed
 	default:
 	}

@@ -14,16 +14,18 @@ import (
 
 // Engine is a running log store. Its methods may be called by many goroutines.
 type Engine struct {
-	server *server.Server
-	users  users
-	log    *logger
-	listen bool
+	cfg     Config
+	users   users
+	log     *logger
+	server  *server.Server
+	account *server.Account // the log's
 
 	closeOnce sync.Once
+	closing   chan struct{}
 	closed    chan struct{} // the server has stopped
 
 	mu    sync.Mutex
-	admin *nats.Conn // see api
+	admin *nats.Conn // see adminConn
 }
 
 // Start recovers the log in cfg.Dir and returns when the engine is ready. Recovery is not interrupted half-way:
@@ -46,14 +48,16 @@ func Start(ctx context.Context, cfg Config) (*Engine, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, &StartError{Dir: cfg.Dir, Err: err}
 	}
-	if cfg.StoreBytesMax == 0 {
-		v, err := MeasureVolume(cfg.Dir)
-		if err != nil {
-			return nil, &StartError{Dir: cfg.Dir, Err: err}
-		}
-		cfg.StoreBytesMax = v.Total / 10 * 7
+	if cfg, err = cfg.withDefaults(); err != nil {
+		return nil, &StartError{Dir: cfg.Dir, Err: err}
 	}
-	e := &Engine{users: newUsers(), log: newLogger(cfg.Logger), listen: at != nil, closed: make(chan struct{})}
+	e := &Engine{
+		cfg:     cfg,
+		users:   newUsers(),
+		log:     newLogger(cfg.Logger),
+		closing: make(chan struct{}),
+		closed:  make(chan struct{}),
+	}
 	e.server, err = server.NewServer(cfg.options(at, e.users))
 	if err != nil {
 		return nil, &StartError{Dir: cfg.Dir, Err: err}
@@ -61,9 +65,6 @@ func Start(ctx context.Context, cfg Config) (*Engine, error) {
 	e.server.SetLoggerV2(e.log, false, false, false)
 	if err := e.start(); err != nil {
 		e.stop()
-		if errors.Is(err, ErrListen) {
-			return nil, err
-		}
 		return nil, &StartError{Dir: cfg.Dir, Err: err}
 	}
 	if err := ctx.Err(); err != nil {
@@ -92,13 +93,11 @@ func (e *Engine) start() error {
 	if err := e.log.fatal(); err != nil {
 		return err
 	}
-	if e.listen && e.server.Addr() == nil {
-		return errors.New("no listener after start")
-	}
 	account, err := e.server.LookupAccount(logAccount)
 	if err != nil {
 		return fmt.Errorf("account of the log: %w", err)
 	}
+	e.account = account
 	if err := account.EnableJetStream(nil, nil); err != nil {
 		return fmt.Errorf("recovering the log: %w", err)
 	}
@@ -119,6 +118,7 @@ func (e *Engine) Close(ctx context.Context) error {
 
 func (e *Engine) stop() {
 	e.closeOnce.Do(func() {
+		close(e.closing)
 		e.mu.Lock()
 		admin := e.admin
 		e.mu.Unlock()
@@ -133,7 +133,7 @@ func (e *Engine) stop() {
 
 // ClientURL is where clients reach the engine; empty when it does not listen.
 func (e *Engine) ClientURL() string {
-	if !e.listen {
+	if e.cfg.Listen == "" {
 		return ""
 	}
 	return e.server.ClientURL()

@@ -13,6 +13,9 @@ var (
 	// Nothing can be appended or read until the node is restarted.
 	ErrDisabled = errors.New("engine has disabled its store")
 
+	// ErrSpace is what a [SpaceError] is.
+	ErrSpace = errors.New("engine is short of disk space")
+
 	// ErrStart is what a [StartError] is.
 	ErrStart = errors.New("engine did not start")
 
@@ -22,13 +25,16 @@ var (
 	// ErrConfig is what a [ConfigError] is.
 	ErrConfig = errors.New("engine stream has another configuration")
 
+	// ErrInvalidName is what a [NameError] is.
+	ErrInvalidName = errors.New("invalid engine stream name")
+
 	// ErrUnknownStream is what an [UnknownStreamError] is.
 	ErrUnknownStream = errors.New("unknown engine stream")
 
 	// ErrGap is what a [GapError] is.
 	ErrGap = errors.New("engine stream has a gap")
 
-	// ErrStalled means that the engine accepted a read and then said nothing for too long.
+	// ErrStalled means that the engine accepted a read and then did not deliver what it holds. Reading again may help.
 	ErrStalled = errors.New("engine stalled")
 )
 
@@ -62,6 +68,23 @@ func (e *ListenError) Is(target error) bool { return target == ErrListen }
 
 func (e *ListenError) Unwrap() error { return e.Err }
 
+// SpaceError says how little room is left. It is an ErrSpace.
+type SpaceError struct {
+	Dir             string
+	Free, FreeMin   int64 // bytes of the volume
+	Store, StoreMax int64 // bytes of the engine streams
+}
+
+func (e *SpaceError) Error() string {
+	if e.Free < e.FreeMin {
+		return fmt.Sprintf("engine is short of disk space: %d bytes are free on the volume of %s, %d are needed: free or add space", e.Free, e.Dir, e.FreeMin)
+	}
+	return fmt.Sprintf("engine is short of disk space: it holds %d of at most %d bytes in %s: delete topics or raise StoreBytesMax", e.Store, e.StoreMax, e.Dir)
+}
+
+// Is makes errors.Is(err, ErrSpace) true.
+func (e *SpaceError) Is(target error) bool { return target == ErrSpace }
+
 // ConfigError names the first setting of an engine stream that is not what it must be. It is an ErrConfig:
 // someone changed the stream behind the node's back, so none of the log's guarantees can be given.
 type ConfigError struct {
@@ -77,6 +100,16 @@ func (e *ConfigError) Error() string {
 // Is makes errors.Is(err, ErrConfig) true.
 func (e *ConfigError) Is(target error) bool { return target == ErrConfig }
 
+// NameError names an engine stream that cannot be. It is an ErrInvalidName.
+type NameError struct{ Name string }
+
+func (e *NameError) Error() string {
+	return fmt.Sprintf("invalid engine stream name %q: it must have 1 to %d letters, digits, dashes and underscores", e.Name, nameBytesMax)
+}
+
+// Is makes errors.Is(err, ErrInvalidName) true.
+func (e *NameError) Is(target error) bool { return target == ErrInvalidName }
+
 // UnknownStreamError names an engine stream that does not exist. It is an ErrUnknownStream.
 type UnknownStreamError struct{ Stream string }
 
@@ -91,12 +124,12 @@ func (e *UnknownStreamError) Is(target error) bool { return target == ErrUnknown
 type GapError struct {
 	Stream string
 	Want   uint64 // the first missing sequence
-	Got    uint64 // the sequence found instead; 0 = nothing follows
+	Got    uint64 // the sequence found instead, if any
 }
 
 func (e *GapError) Error() string {
 	if e.Got == 0 {
-		return fmt.Sprintf("engine stream %s has a gap: it ends before sequence %d", e.Stream, e.Want)
+		return fmt.Sprintf("engine stream %s has a gap: sequence %d is missing", e.Stream, e.Want)
 	}
 	return fmt.Sprintf("engine stream %s has a gap: sequence %d is missing, %d follows", e.Stream, e.Want, e.Got)
 }

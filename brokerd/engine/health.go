@@ -1,18 +1,31 @@
 package engine
 
+const storePercentFull = 95 // of StoreBytesMax: room for what is already under way
+
 // Health is nil while the engine stores and serves its log, else ErrDisabled or ErrClosed.
 // A node asks about once a second and stops serving on the first error.
 func (e *Engine) Health() error {
 	select {
-	case <-e.closed:
+	case <-e.closing:
 		return ErrClosed
 	default:
 	}
-	if !e.server.Running() {
-		return ErrClosed
-	}
 	if !e.server.JetStreamEnabled() {
 		return ErrDisabled
+	}
+	return nil
+}
+
+// Space is nil while there is room to append, else a *[SpaceError]. A full disk makes the engine give up its store,
+// so a node asks about once a second and refuses appends in time; reads may go on.
+func (e *Engine) Space() error {
+	v, err := MeasureVolume(e.cfg.Dir)
+	if err != nil {
+		return err
+	}
+	used := int64(e.account.JetStreamUsage().Store)
+	if v.Free < e.cfg.FreeBytesMin || used > e.cfg.StoreBytesMax/100*storePercentFull {
+		return &SpaceError{Dir: e.cfg.Dir, Free: v.Free, FreeMin: e.cfg.FreeBytesMin, Store: used, StoreMax: e.cfg.StoreBytesMax}
 	}
 	return nil
 }

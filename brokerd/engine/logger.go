@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 )
 
@@ -60,7 +61,14 @@ func (e *fatalError) Error() string { return e.text }
 func (e *fatalError) Unwrap() error { return e.err }
 
 func (l *logger) Errorf(format string, args ...any) { l.log(slog.LevelError, format, args) }
-func (l *logger) Warnf(format string, args ...any)  { l.log(slog.LevelWarn, format, args) }
+
+func (l *logger) Warnf(format string, args ...any) {
+	level := slog.LevelWarn
+	if strings.HasPrefix(format, "Plaintext passwords") {
+		level = slog.LevelDebug // they are random, and leave this process by no way
+	}
+	l.log(level, format, args)
+}
 
 // The server's notices tell of its own start and stop: detail to a node that reports its own.
 func (l *logger) Noticef(format string, args ...any) { l.log(slog.LevelDebug, format, args) }

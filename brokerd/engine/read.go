@@ -16,8 +16,7 @@ import (
 const (
 	pullMessagesMax = 128
 	pullBytesMax    = 16 << 20 // far below what the engine lets one connection owe, 64 MiB
-	pullExpires     = 5 * time.Second
-	pullGrace       = 5 * time.Second // beyond pullExpires, until a silent engine counts as stalled
+	pullSilenceMax  = 10 * time.Second
 	consumerIdleMax = 30 * time.Second
 )
 
@@ -44,6 +43,12 @@ func (e *Engine) Read(ctx context.Context, stream string, from, to uint64) iter.
 
 // ReadOne returns the message with sequence seq. One that the stream does not hold is a *[GapError].
 func (e *Engine) ReadOne(ctx context.Context, stream string, seq uint64) (Message, error) {
+	if err := checkName(stream); err != nil {
+		return Message{}, err
+	}
+	if seq == 0 {
+		return Message{}, &GapError{Stream: stream, Want: 0} // sequences begin at 1
+	}
 	var a messageAnswer
 	err := e.call(ctx, "$JS.API.STREAM.MSG.GET."+stream, &server.JSApiMsgGetRequest{Seq: seq}, &a)
 	switch {
@@ -147,7 +152,7 @@ func (r *reader) close(ctx context.Context) {
 // pull asks for one bounded run of messages and yields it; more is false when the caller broke off.
 func (r *reader) pull(ctx context.Context, yield func(Message, error) bool) (more bool, err error) {
 	batch := int(min(r.to-r.next+1, pullMessagesMax))
-	request, err := json.Marshal(&server.JSApiConsumerGetNextRequest{Batch: batch, MaxBytes: pullBytesMax, Expires: pullExpires})
+	request, err := json.Marshal(&server.JSApiConsumerGetNextRequest{Batch: batch, MaxBytes: pullBytesMax, NoWait: true})
 	if err != nil {
 		return false, fmt.Errorf("encoding a pull: %w", err)
 	}
@@ -165,7 +170,7 @@ func (r *reader) pull(ctx context.Context, yield func(Message, error) bool) (mor
 		switch msg.Subject {
 		case subjectOf(r.stream):
 		case reply:
-			return true, r.status(msg, got)
+			return true, r.status(ctx, msg, got)
 		default:
 			continue
 		}
@@ -183,13 +188,13 @@ func (r *reader) pull(ctx context.Context, yield func(Message, error) bool) (mor
 }
 
 // status ends a pull before it is full. After some messages that is the limit on bytes, and the next pull goes on or tells more.
-func (r *reader) status(msg *nats.Msg, got int) error {
+func (r *reader) status(ctx context.Context, msg *nats.Msg, got int) error {
 	if got > 0 {
 		return nil
 	}
 	switch status := msg.Header.Get("Status"); status {
 	case "404", "408":
-		return &GapError{Stream: r.stream, Want: r.next}
+		return r.missing(ctx)
 	case "503":
 		return r.failed(ErrDisabled)
 	default:
@@ -197,8 +202,16 @@ func (r *reader) status(msg *nats.Msg, got int) error {
 	}
 }
 
+// missing asks the leader whether the next message exists: a copy that lags behind must not be taken for a damaged log.
+func (r *reader) missing(ctx context.Context) error {
+	if _, err := r.engine.ReadOne(ctx, r.stream, r.next); err != nil {
+		return err
+	}
+	return r.failed(ErrStalled)
+}
+
 func (r *reader) receive(ctx context.Context) (*nats.Msg, error) {
-	wait, cancel := context.WithTimeout(ctx, pullExpires+pullGrace)
+	wait, cancel := context.WithTimeout(ctx, pullSilenceMax)
 	defer cancel()
 	msg, err := r.sub.NextMsgWithContext(wait)
 	switch {

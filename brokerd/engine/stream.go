@@ -3,8 +3,11 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,7 +18,7 @@ import (
 
 // Stream describes one engine stream: the log of one shard.
 type Stream struct {
-	// Name has no dots, spaces or wildcards.
+	// Name has letters, digits, dashes and underscores: it is part of subjects and a directory.
 	Name string
 
 	// Versioned logs are never purged: the engine itself refuses.
@@ -34,7 +37,21 @@ type StreamInfo struct {
 	Metadata map[string]string
 }
 
-const subjectPrefix = "log."
+const (
+	subjectPrefix = "log."
+	nameBytesMax  = 200
+)
+
+func checkName(name string) error {
+	valid := name != "" && len(name) <= nameBytesMax
+	for _, c := range []byte(name) {
+		valid = valid && ('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_')
+	}
+	if !valid {
+		return &NameError{Name: name}
+	}
+	return nil
+}
 
 func subjectOf(stream string) string { return subjectPrefix + stream }
 
@@ -63,6 +80,9 @@ func (s *Stream) config() server.StreamConfig {
 // CreateStream creates the engine stream s. It is idempotent: a stream that exists exactly so is a success,
 // one that differs is a *[ConfigError].
 func (e *Engine) CreateStream(ctx context.Context, s Stream) error {
+	if err := checkName(s.Name); err != nil {
+		return err
+	}
 	want := s.config()
 	var a streamAnswer
 	err := e.call(ctx, "$JS.API.STREAM.CREATE."+s.Name, &want, &a)
@@ -73,7 +93,34 @@ func (e *Engine) CreateStream(ctx context.Context, s Stream) error {
 	if err != nil {
 		return fmt.Errorf("creating engine stream %s: %w", s.Name, err)
 	}
-	return check(s.Name, &want, &a.Config)
+	if err := check(s.Name, &want, &a.Config); err != nil {
+		return err
+	}
+	if e.cfg.UnsafeNoSync {
+		return nil
+	}
+	return e.syncDirs(s.Name)
+}
+
+// syncDirs makes a new stream's directories durable. The engine syncs the files in them, and only the lowest directory.
+func (e *Engine) syncDirs(stream string) error {
+	path := e.cfg.Dir
+	for _, name := range []string{".", server.JetStreamStoreDir, logAccount, "streams", stream, "msgs"} {
+		path = filepath.Join(path, name)
+		if err := syncDir(path); err != nil {
+			return fmt.Errorf("creating engine stream %s: %w", stream, err)
+		}
+	}
+	return nil
+}
+
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	err = dir.Sync()
+	return errors.Join(err, dir.Close())
 }
 
 // OpenStream answers what the engine stream s holds. It refuses with a *[ConfigError] a stream that is configured in any other
@@ -99,8 +146,27 @@ func (e *Engine) LastSeq(ctx context.Context, stream string) (uint64, error) {
 	return a.State.LastSeq, nil
 }
 
+// Streams are the names of all engine streams, sorted.
+func (e *Engine) Streams(ctx context.Context) ([]string, error) {
+	var names []string
+	for {
+		var a namesAnswer
+		if err := e.call(ctx, "$JS.API.STREAM.NAMES", &server.JSApiStreamNamesRequest{ApiPagedRequest: server.ApiPagedRequest{Offset: len(names)}}, &a); err != nil {
+			return nil, fmt.Errorf("listing engine streams: %w", err)
+		}
+		names = append(names, a.Streams...)
+		if len(names) >= a.Total || len(a.Streams) == 0 {
+			slices.Sort(names)
+			return names, nil
+		}
+	}
+}
+
 // DeleteStream removes an engine stream and its data. A stream that does not exist is an *[UnknownStreamError].
 func (e *Engine) DeleteStream(ctx context.Context, stream string) error {
+	if err := checkName(stream); err != nil {
+		return err
+	}
 	var a plainAnswer
 	err := e.call(ctx, "$JS.API.STREAM.DELETE."+stream, nil, &a)
 	if refused(err, server.JSStreamNotFoundErr) {
@@ -113,6 +179,9 @@ func (e *Engine) DeleteStream(ctx context.Context, stream string) error {
 }
 
 func (e *Engine) stream(ctx context.Context, name string) (*streamAnswer, error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
 	var a streamAnswer
 	err := e.call(ctx, "$JS.API.STREAM.INFO."+name, nil, &a)
 	if refused(err, server.JSStreamNotFoundErr) {
@@ -125,10 +194,14 @@ func (e *Engine) stream(ctx context.Context, name string) (*streamAnswer, error)
 }
 
 func (a *streamAnswer) info() StreamInfo {
+	first := a.State.FirstSeq
+	if a.State.Msgs == 0 {
+		first = a.State.LastSeq + 1
+	}
 	return StreamInfo{
 		Stream:   a.Config.Name,
 		Created:  a.Created,
-		FirstSeq: a.State.FirstSeq,
+		FirstSeq: first,
 		LastSeq:  a.State.LastSeq,
 		Metadata: ownMetadata(a.Config.Metadata),
 	}
