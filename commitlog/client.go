@@ -2,52 +2,154 @@ package commitlog
 
 import (
 	"context"
-	"iter"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 )
 
-// Client speaks to the brokers of one log. It is safe for concurrent use; share one.
-type Client struct{}
+// Client speaks to the brokers of one log. It is safe for concurrent use, and meant to be shared.
+type Client struct {
+	cfg      Config
+	conn     transport
+	lifetime lifetime
+	running  sync.WaitGroup // the appenders' goroutines
+	packers  sync.Pool      // of *packer
 
-// Dial connects to the broker at url ("nats://host:port", several separated by commas). Options are for what the connection needs,
-// such as credentials or TLS. The error is ErrUnavailable when nobody answers there.
+	mu        sync.Mutex // guards the maps, is held for nothing else
+	routes    map[uuid.UUID]*routes
+	appenders map[shardID]*appender
+}
+
+type shardID struct {
+	topic uuid.UUID
+	shard int
+}
+
+// Dial connects to the brokers at url: "nats://host:port", several separated by commas. Options say what the connection itself needs,
+// such as credentials or TLS. The error matches ErrUnavailable when nobody answers there before ctx ends.
 func Dial(ctx context.Context, url string, options ...nats.Option) (*Client, error) {
-	return nil, ErrClosed
+	options = append([]nats.Option{
+		nats.Name("strand commitlog"),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(100 * time.Millisecond),
+		nats.ReconnectBufSize(-1), // what cannot be sent now is sent again by the client, which knows whether it still should be
+		nats.PingInterval(5 * time.Second),
+	}, options...)
+	type dialed struct {
+		nc  *nats.Conn
+		err error
+	}
+	done := make(chan dialed)
+	go func() {
+		nc, err := nats.Connect(url, options...)
+		select {
+		case done <- dialed{nc, err}:
+		case <-ctx.Done():
+			if err == nil {
+				nc.Close()
+			}
+		}
+	}()
+	select {
+	case d := <-done:
+		if d.err != nil {
+			return nil, &UnavailableError{URL: url, Doing: "connecting", Cause: d.err}
+		}
+		return newClient(&connection{nc: d.nc, owns: true}, Config{}), nil
+	case <-ctx.Done():
+		return nil, &UnavailableError{URL: url, Doing: "connecting", Cause: ctx.Err()}
+	}
 }
 
-// Connect makes a client on a connection that stays the caller's.
-func Connect(nc *nats.Conn, cfg Config) (*Client, error) { return nil, ErrClosed }
-
-// Close ends the client.
-func (c *Client) Close() error { return nil }
-
-// CreateTopic creates a topic.
-func (c *Client) CreateTopic(ctx context.Context, cfg TopicConfig) (Topic, error) {
-	return Topic{}, ErrClosed
+// Connect makes a client on a connection that stays the caller's: Close leaves it open.
+func Connect(nc *nats.Conn, cfg Config) (*Client, error) {
+	if nc == nil || nc.IsClosed() {
+		return nil, fmt.Errorf("commitlog: connecting: %w", errors.Join(ErrClosed, nats.ErrConnectionClosed))
+	}
+	return newClient(&connection{nc: nc}, cfg), nil
 }
 
-// Topic looks a topic up by its name.
-func (c *Client) Topic(ctx context.Context, name string) (Topic, error) { return Topic{}, ErrClosed }
-
-// Topics lists all topics by name.
-func (c *Client) Topics(ctx context.Context) ([]Topic, error) { return nil, ErrClosed }
-
-// DeleteTopic deletes a topic with all its records.
-func (c *Client) DeleteTopic(ctx context.Context, id uuid.UUID) error { return ErrClosed }
-
-// Append stores an append as a whole or not at all.
-func (c *Client) Append(ctx context.Context, t Topic, a Append) (Appended, error) {
-	return Appended{}, ErrClosed
+func newClient(conn transport, cfg Config) *Client {
+	return &Client{
+		cfg:       cfg.withDefaults(),
+		conn:      conn,
+		packers:   sync.Pool{New: func() any { return new(packer) }},
+		routes:    make(map[uuid.UUID]*routes),
+		appenders: make(map[shardID]*appender),
+	}
 }
 
-// Records reads a partition.
-func (c *Client) Records(ctx context.Context, t Topic, partition int32, r Range) iter.Seq2[Record, error] {
-	return func(yield func(Record, error) bool) { yield(Record{}, ErrClosed) }
+// Close ends the client at once: appends that wait fail with ErrClosed, those in flight with ErrIndefinite, reads with ErrClosed.
+// A second Close does nothing.
+func (c *Client) Close() error {
+	if c.lifetime.end() {
+		c.conn.close()
+	}
+	c.mu.Lock() // no appender starts behind this: appenderOf sees that the lifetime is over
+	c.mu.Unlock()
+	c.running.Wait()
+	return nil
 }
 
-// Stream reads one stream.
-func (c *Client) Stream(ctx context.Context, t Topic, q StreamQuery) iter.Seq2[StreamRecord, error] {
-	return func(yield func(StreamRecord, error) bool) { yield(StreamRecord{}, ErrClosed) }
+// routesOf returns what the client knows about where a topic is served.
+func (c *Client) routesOf(t Topic) *routes {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r, ok := c.routes[t.ID]
+	if !ok {
+		r = newRoutes(c, t)
+		c.routes[t.ID] = r
+	}
+	return r
+}
+
+// appenderOf returns the appender of a shard and starts it at its first use.
+func (c *Client) appenderOf(ctx context.Context, t Topic, shard int) (*appender, error) {
+	at := c.routesOf(t)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	id := shardID{t.ID, shard}
+	if a, ok := c.appenders[id]; ok {
+		return a, nil
+	}
+	// The appender outlives this caller: it serves all who come after.
+	ctx, release := c.lifetime.bind(context.WithoutCancel(ctx))
+	if ctx.Err() != nil {
+		release()
+		return nil, ErrClosed
+	}
+	a := newAppender(c, at, shard)
+	c.appenders[id] = a
+	c.running.Go(func() {
+		defer release()
+		a.run(ctx)
+	})
+	return a, nil
+}
+
+// retire forgets an appender that has stopped, and with it the topic.
+func (c *Client) retire(a *appender) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.appenders, shardID{a.routes.id, a.shard})
+	if c.routes[a.routes.id] == a.routes {
+		delete(c.routes, a.routes.id)
+	}
+}
+
+// unavailable describes the end of a try that nobody answered.
+func (c *Client) unavailable(doing string, cause error) error {
+	return &UnavailableError{URL: c.conn.url(), Doing: doing, Cause: cause}
+}
+
+// checkTopic refuses a Topic that did not come from the catalogue.
+func checkTopic(t Topic) error {
+	if t.ID == uuid.Nil || len(t.Partitions) == 0 || t.Shards < 1 {
+		return &InvalidError{Reason: fmt.Sprintf("topic %q was not looked up: use what Topic or CreateTopic returned", t.Name)}
+	}
+	return nil
 }

@@ -1,5 +1,7 @@
 package wire
 
+import "fmt"
+
 // Code is the outcome of a request, as it stands on the wire. The numbers are fixed.
 type Code uint8
 
@@ -23,3 +25,16 @@ const (
 	Internal      Code = 15 // a fault of the broker that Detail describes
 	NotEnoughSync Code = 16 // definite: too few replicas are current
 )
+
+func (c Code) String() string {
+	names := [...]string{
+		OK: "ok", Conflict: "conflict", NotLeader: "not leader", Retry: "retry", Unknown: "unknown", Overloaded: "overloaded",
+		TooLarge: "too large", Invalid: "invalid", IDReuse: "id reuse", UnknownTopic: "unknown topic", TopicExists: "topic exists",
+		OffsetRange: "offset out of range", Stale: "stale", Corrupt: "corrupt", LogDiverged: "log diverged", Internal: "internal fault",
+		NotEnoughSync: "not enough replicas",
+	}
+	if int(c) < len(names) {
+		return names[c]
+	}
+	return fmt.Sprintf("code %d", uint8(c))
+}

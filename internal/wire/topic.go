@@ -24,10 +24,19 @@ type TopicInfo struct {
 	Shard   []ShardInfo `json:"shard,omitempty"` // by shard number
 }
 
+// The states of a shard. It answers only while it is serving, and never again when it is corrupt or diverged.
+const (
+	ShardServing  = "serving"
+	ShardFencing  = "fencing"
+	ShardFollow   = "follow"
+	ShardCorrupt  = "corrupt"
+	ShardDiverged = "diverged"
+)
+
 // ShardInfo says where a shard is served and how far its partitions reach.
 type ShardInfo struct {
 	Shard      int             `json:"shard"`
-	State      string          `json:"state"` // serving, fencing, follow, corrupt, diverged
+	State      string          `json:"state"` // ShardServing and so on
 	Detail     string          `json:"detail,omitempty"`
 	Node       string          `json:"node"`
 	Epoch      uint64          `json:"epoch"`

@@ -1,0 +1,193 @@
+package commitlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/strandlog/strand/internal/wire"
+)
+
+// CreateTopic creates a topic. It returns ErrTopicExists when one of that name exists, ErrInvalidName or ErrInvalid for a configuration that no topic
+// can have, ErrUnavailable when no broker answered in time: the topic may then have been created.
+func (c *Client) CreateTopic(ctx context.Context, cfg TopicConfig) (Topic, error) {
+	cfg, err := cfg.check()
+	if err != nil {
+		return Topic{}, err
+	}
+	spec := wire.TopicSpec{Name: cfg.Name, Kind: string(cfg.Kind), Partitions: cfg.Partitions, Shards: cfg.Shards}
+	resp, lost, err := c.manage(ctx, wire.SubjectTopicCreate, wire.TopicRequest{Spec: &spec}, "creating topic "+cfg.Name)
+	if err != nil {
+		return Topic{}, err
+	}
+	switch resp.Code {
+	case wire.OK:
+		return oneTopic(cfg.Name, resp)
+	case wire.TopicExists:
+		if lost {
+			return c.created(ctx, spec)
+		}
+		return Topic{}, &TopicExistsError{Topic: cfg.Name}
+	}
+	return Topic{}, c.catalogueError(cfg.Name, resp)
+}
+
+// created looks at the topic that stands in the way of a creation of which an earlier try had no answer: it is most likely the one that was asked for.
+func (c *Client) created(ctx context.Context, spec wire.TopicSpec) (Topic, error) {
+	t, err := c.Topic(ctx, spec.Name)
+	if err != nil {
+		return Topic{}, err
+	}
+	if string(t.Kind) != spec.Kind || len(t.Partitions) != spec.Partitions || t.Shards != spec.Shards {
+		return Topic{}, &TopicExistsError{Topic: spec.Name}
+	}
+	return t, nil
+}
+
+// Topic looks a topic up by its name: ErrUnknownTopic when there is none.
+func (c *Client) Topic(ctx context.Context, name string) (Topic, error) {
+	if err := CheckTopic(name); err != nil {
+		return Topic{}, err
+	}
+	resp, _, err := c.manage(ctx, wire.SubjectTopicDescribe, wire.TopicRequest{Name: name}, "looking up topic "+name)
+	if err != nil {
+		return Topic{}, err
+	}
+	if resp.Code == wire.OK {
+		return oneTopic(name, resp)
+	}
+	return Topic{}, c.catalogueError(name, resp)
+}
+
+// Topics lists all topics.
+func (c *Client) Topics(ctx context.Context) ([]Topic, error) {
+	resp, _, err := c.manage(ctx, wire.SubjectTopicList, wire.TopicRequest{}, "listing topics")
+	if err != nil {
+		return nil, err
+	}
+	if resp.Code != wire.OK {
+		return nil, c.catalogueError("", resp)
+	}
+	topics := make([]Topic, len(resp.Topics))
+	for i, info := range resp.Topics {
+		if topics[i], err = newTopic(info); err != nil {
+			return nil, err
+		}
+	}
+	return topics, nil
+}
+
+// DeleteTopic deletes one incarnation of a topic with all its records, for good: ErrUnknownTopic when there is none of that id.
+func (c *Client) DeleteTopic(ctx context.Context, id uuid.UUID) error {
+	resp, lost, err := c.manage(ctx, wire.SubjectTopicDelete, wire.TopicRequest{ID: id}, "deleting topic "+id.String())
+	switch {
+	case err != nil:
+		return err
+	case resp.Code == wire.OK, resp.Code == wire.UnknownTopic && lost: // an earlier try deleted it
+		return nil
+	}
+	return c.catalogueError(id.String(), resp)
+}
+
+// manage asks the catalogue until it answers. lost says that an earlier try got no answer and may have had its effect.
+func (c *Client) manage(ctx context.Context, subject string, req wire.TopicRequest, doing string) (resp wire.TopicResponse, lost bool, err error) {
+	ctx, release := c.lifetime.bind(ctx)
+	defer release()
+	err = c.patiently(ctx, c.cfg.ReadTimeout, doing, func(ctx context.Context) error {
+		resp, err = c.askCatalogue(ctx, subject, req)
+		if err != nil {
+			lost = lost || !errors.Is(err, errUndelivered)
+			return err
+		}
+		switch resp.Code {
+		case wire.Unknown:
+			lost = true
+			return refusal(resp.Code, resp.Detail)
+		case wire.NotLeader, wire.Retry, wire.Stale, wire.Overloaded, wire.NotEnoughSync:
+			return refusal(resp.Code, resp.Detail)
+		}
+		return nil
+	})
+	return resp, lost, err
+}
+
+// askCatalogue asks once.
+func (c *Client) askCatalogue(ctx context.Context, subject string, req wire.TopicRequest) (resp wire.TopicResponse, err error) {
+	payload, err := req.AppendTo(nil)
+	if err != nil {
+		return resp, &InvalidError{Reason: err.Error()}
+	}
+	reply, err := c.ask(ctx, subject, payload, c.cfg.RequestTimeout)
+	if err != nil {
+		return resp, err
+	}
+	if err := resp.Decode(reply); err != nil {
+		return resp, &CorruptError{Partition: -1, Offset: -1, Cause: err}
+	}
+	return resp, nil
+}
+
+// catalogueError is the error of an answer that is not what was hoped for.
+func (c *Client) catalogueError(topic string, resp wire.TopicResponse) error {
+	switch resp.Code {
+	case wire.UnknownTopic:
+		return &UnknownTopicError{Topic: topic}
+	case wire.TopicExists:
+		return &TopicExistsError{Topic: topic}
+	case wire.Invalid, wire.TooLarge:
+		return &InvalidError{Reason: fmt.Sprintf("topic %q: %s", topic, resp.Detail)}
+	default:
+		return c.unavailable(fmt.Sprintf("managing topic %q", topic), refusal(resp.Code, resp.Detail))
+	}
+}
+
+func (cfg TopicConfig) check() (TopicConfig, error) {
+	if cfg.Kind == "" {
+		cfg.Kind = Versioned
+	}
+	if cfg.Partitions == 0 {
+		cfg.Partitions = 8
+	}
+	if cfg.Shards == 0 {
+		cfg.Shards = 1
+	}
+	if err := CheckTopic(cfg.Name); err != nil {
+		return cfg, err
+	}
+	switch {
+	case cfg.Kind != Versioned:
+		return cfg, &InvalidError{Reason: fmt.Sprintf("topic %q: kind %q is not known: use %q", cfg.Name, cfg.Kind, Versioned)}
+	case cfg.Partitions < 1 || cfg.Partitions > wire.PartitionsMax:
+		return cfg, &InvalidError{Reason: fmt.Sprintf("topic %q: %d partitions: choose 1 to %d", cfg.Name, cfg.Partitions, wire.PartitionsMax)}
+	case cfg.Shards < 1 || cfg.Shards > cfg.Partitions:
+		return cfg, &InvalidError{Reason: fmt.Sprintf("topic %q: %d shards: choose 1 to %d, its partitions", cfg.Name, cfg.Shards, cfg.Partitions)}
+	}
+	return cfg, nil
+}
+
+func oneTopic(name string, resp wire.TopicResponse) (Topic, error) {
+	if len(resp.Topics) != 1 {
+		return Topic{}, &CorruptError{Topic: name, Partition: -1, Offset: -1, Cause: fmt.Errorf("%d topics in the answer, not one", len(resp.Topics))}
+	}
+	return newTopic(resp.Topics[0])
+}
+
+// newTopic checks what a broker says of a topic: the rest of the client relies on it.
+func newTopic(info wire.TopicInfo) (Topic, error) {
+	if info.ID == uuid.Nil || info.Partitions < 1 || info.Partitions > wire.PartitionsMax || info.Shards < 1 || info.Shards > info.Partitions {
+		return Topic{}, &CorruptError{Topic: info.Name, Partition: -1, Offset: -1, Cause: fmt.Errorf("the answer describes %d partitions in %d shards", info.Partitions, info.Shards)}
+	}
+	t := Topic{
+		Name: info.Name, Kind: Kind(info.Kind), ID: info.ID, LogID: info.LogID, Shards: info.Shards, Created: info.Created,
+		Partitions: make([]PartitionInfo, info.Partitions),
+	}
+	for _, s := range info.Shard {
+		for _, p := range s.Partitions {
+			if p.Partition >= 0 && int(p.Partition) < len(t.Partitions) {
+				t.Partitions[p.Partition] = PartitionInfo{Start: p.Start, End: p.HighWatermark, Epoch: s.Epoch}
+			}
+		}
+	}
+	return t, nil
+}

@@ -1,0 +1,42 @@
+package commitlog
+
+import (
+	"context"
+
+	"github.com/strandlog/strand/internal/wire"
+)
+
+// Append stores an append as a whole or not at all and says where. It returns when the append is on stable storage.
+//
+// Nothing is stored after ErrConflict, ErrOverloaded, ErrNotEnoughReplicas, ErrUnavailable, ErrUnknownTopic, ErrAppendTooLarge, ErrInvalid,
+// ErrInvalidName, or ctx's error alone. ErrIndefinite means that the outcome could not be learned, also when ctx ended while the append was in flight:
+// it then wraps ctx's error, so ask for ErrIndefinite first.
+//
+// Append never sends events under other ids than their first ones. It copies what it needs of a: values and headers are the caller's again when
+// it returns.
+func (c *Client) Append(ctx context.Context, t Topic, a Append) (Appended, error) {
+	if err := checkTopic(t); err != nil {
+		return Appended{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return Appended{}, err
+	}
+	packer := c.packers.Get().(*packer)
+	packed, err := packer.pack(t, a, c.requestBytesMax()-wire.RequestHeaderBytesMax-wire.AppendHeaderBytesMax)
+	c.packers.Put(packer)
+	if err != nil {
+		return Appended{}, err
+	}
+	appender, err := c.appenderOf(ctx, t, packed.shard)
+	if err != nil {
+		return Appended{}, err
+	}
+	p := &pending{topic: t.Name, append: a, packed: packed, done: make(chan struct{})}
+	if err := appender.append(ctx, p); err != nil {
+		return Appended{}, err
+	}
+	return p.result, nil
+}
+
+// requestBytesMax bounds one append request, by the protocol and by what the connection's server takes.
+func (c *Client) requestBytesMax() int { return min(wire.AppendBytesMax, c.conn.payloadBytesMax()) }

@@ -1,0 +1,191 @@
+package commitlog
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/strandlog/strand/internal/partitioner"
+	"github.com/strandlog/strand/internal/recordbatch"
+	"github.com/strandlog/strand/internal/wire"
+)
+
+// packer checks appends and encodes them. It keeps its scratch memory from one to the next, so it belongs to one goroutine at a time.
+type packer struct {
+	append  wire.Append
+	names   []byte // streams and command ids
+	headers []byte
+}
+
+// packed is an append in the form in which it is sent. Nothing in it refers to the caller's memory.
+type packed struct {
+	body  []byte
+	ids   []uuid.UUID // of all events, in order
+	shard int
+}
+
+// pack checks a and encodes it in a body of at most bytesMax.
+func (p *packer) pack(t Topic, a Append, bytesMax int) (packed, error) {
+	size, events, err := measure(a)
+	switch {
+	case err != nil:
+		return packed{}, err
+	case size > bytesMax:
+		return packed{}, &TooLargeError{What: "append bytes", Size: size, Max: bytesMax}
+	}
+	out := packed{ids: make([]uuid.UUID, 0, events)}
+	defer p.forget()
+	for i := range a.Writes {
+		w := &a.Writes[i]
+		partition := partitioner.Partition(w.Stream, len(t.Partitions))
+		shard := wire.ShardOf(partition, t.Shards)
+		switch {
+		case i == 0:
+			out.shard = shard
+		case shard != out.shard:
+			return packed{}, &InvalidError{Reason: fmt.Sprintf(
+				"streams %q and %q belong to different shards of topic %q, which cannot be appended to together: give both names the same {group}, or create the topic with one shard",
+				a.Writes[0].Stream, w.Stream, t.Name)}
+		}
+		to := p.nextWrite()
+		to.Partition, to.Expected, to.Stream, to.CommandID = partition, w.Expected, p.name(w.Stream), p.name(w.CommandID)
+		for j := range w.Events {
+			e, err := p.event(&w.Events[j], w.CommandID)
+			if err != nil {
+				return packed{}, err
+			}
+			out.ids = append(out.ids, e.ID)
+			to.Events = append(to.Events, e)
+		}
+	}
+	out.body = p.append.Pack(make([]byte, 0, size))
+	if len(out.body) > bytesMax {
+		return packed{}, &TooLargeError{What: "append bytes", Size: len(out.body), Max: bytesMax}
+	}
+	return out, nil
+}
+
+// forget drops what refers to the caller's memory.
+func (p *packer) forget() {
+	for i := range p.append.Writes {
+		clear(p.append.Writes[i].Events)
+	}
+	p.append.Writes, p.names, p.headers = p.append.Writes[:0], p.names[:0], p.headers[:0]
+}
+
+// nextWrite adds a write without events, in the memory of an earlier one where there is some.
+func (p *packer) nextWrite() *wire.Write {
+	n := len(p.append.Writes)
+	if n == cap(p.append.Writes) {
+		p.append.Writes = append(p.append.Writes, wire.Write{})
+	}
+	p.append.Writes = p.append.Writes[:n+1]
+	w := &p.append.Writes[n]
+	*w = wire.Write{Events: w.Events[:0]}
+	return w
+}
+
+// name keeps a name as bytes. They stay where they are when names moves on to larger memory.
+func (p *packer) name(s string) []byte {
+	start := len(p.names)
+	p.names = append(p.names, s...)
+	return p.names[start:len(p.names):len(p.names)]
+}
+
+func (p *packer) event(r *NewRecord, commandID string) (wire.Event, error) {
+	e := wire.Event{ID: r.ID, Value: r.Value}
+	if e.ID == uuid.Nil {
+		var err error
+		if e.ID, err = uuid.NewV7(); err != nil {
+			return e, fmt.Errorf("commitlog: making an event id: %w", err)
+		}
+	}
+	start := len(p.headers)
+	for _, h := range r.Headers {
+		switch h.Key {
+		case wire.HeaderID, wire.HeaderVersion, wire.HeaderProducer:
+			return e, &NameError{What: "header key", Name: h.Key, Reason: "the broker writes it: choose another"}
+		case wire.HeaderCommandID: // the broker writes it, too
+			if string(h.Value) != commandID {
+				return e, &NameError{What: "header key", Name: h.Key, Reason: fmt.Sprintf("it says %q where the write's CommandID is %q: set CommandID alone", h.Value, commandID)}
+			}
+			continue
+		}
+		p.headers = recordbatch.AppendHeader(p.headers, h.Key, h.Value)
+		e.HeaderCount++
+	}
+	e.Headers = p.headers[start:len(p.headers):len(p.headers)]
+	if len(e.Headers) > wire.HeadersBytesMax {
+		return e, &TooLargeError{What: "header bytes of one record", Size: len(e.Headers), Max: wire.HeadersBytesMax}
+	}
+	return e, nil
+}
+
+// eventOverhead is about what an event takes beyond its headers and its value.
+const eventOverhead = 16 + 3*binary.MaxVarintLen16
+
+// measure checks names, counts and sizes and estimates the encoded size, from above but for very long headers, before anything is copied.
+func measure(a Append) (size, events int, err error) {
+	switch {
+	case len(a.Writes) == 0:
+		return 0, 0, &InvalidError{Reason: "an append holds at least one write"}
+	case len(a.Writes) > wire.WritesMax:
+		return 0, 0, &TooLargeError{What: "writes", Size: len(a.Writes), Max: wire.WritesMax}
+	}
+	size = 16
+	for i := range a.Writes {
+		w := &a.Writes[i]
+		if err := checkWrite(a, i); err != nil {
+			return 0, 0, err
+		}
+		if events += len(w.Events); events > wire.EventsMax {
+			return 0, 0, &TooLargeError{What: "events", Size: events, Max: wire.EventsMax}
+		}
+		size += 32 + len(w.Stream) + len(w.CommandID)
+		for j := range w.Events {
+			n, err := measureEvent(&w.Events[j])
+			if err != nil {
+				return 0, 0, err
+			}
+			size += n
+		}
+	}
+	return size, events, nil
+}
+
+func checkWrite(a Append, i int) error {
+	w := &a.Writes[i]
+	if err := CheckStream(w.Stream); err != nil {
+		return err
+	}
+	for j := range i {
+		if a.Writes[j].Stream == w.Stream {
+			return &InvalidError{Reason: fmt.Sprintf("stream %q is written twice in one append: join the two writes", w.Stream)}
+		}
+	}
+	switch {
+	case len(w.Events) == 0:
+		return &InvalidError{Reason: fmt.Sprintf("nothing to append to stream %q", w.Stream)}
+	case w.Expected < StreamExists:
+		return &InvalidError{Reason: fmt.Sprintf("expected version %d of stream %q: use a version, NoStream, Any or StreamExists", w.Expected, w.Stream)}
+	case w.CommandID == "":
+		return nil
+	case len(a.Writes) > 1:
+		return &InvalidError{Reason: fmt.Sprintf("command id %q: it belongs to an append of one write, this one has %d", w.CommandID, len(a.Writes))}
+	}
+	return checkName("command id", w.CommandID, wire.CommandBytesMax)
+}
+
+func measureEvent(r *NewRecord) (int, error) {
+	if len(r.Value) > wire.RecordBytesMax {
+		return 0, &TooLargeError{What: "value bytes", Size: len(r.Value), Max: wire.RecordBytesMax}
+	}
+	headers := 0
+	for _, h := range r.Headers {
+		headers += len(h.Key) + len(h.Value) + 2
+		if headers > wire.HeadersBytesMax {
+			return 0, &TooLargeError{What: "header bytes of one record", Size: headers, Max: wire.HeadersBytesMax}
+		}
+	}
+	return eventOverhead + headers + 4*len(r.Headers) + len(r.Value), nil
+}
