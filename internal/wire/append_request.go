@@ -18,6 +18,7 @@ const (
 	writeBytesMin     = 5
 	eventBytesMin     = 19
 	conditionBytesMin = 4
+	termBytesMin      = 2
 )
 
 // AppendTo appends the encoded request to dst.
@@ -177,9 +178,11 @@ func (e *Event) decode(d *decoder) {
 const headerBytesMin = 2
 
 func decodeTerms(d *decoder, field string, terms [][]byte) [][]byte {
-	terms = resize(terms, d.count(field, TermsMax, 1))
+	terms = resize(terms, d.count(field, TermsMax, termBytesMin))
 	for i := range terms {
-		terms[i] = d.bytes(field, TermBytesMax)
+		if terms[i] = d.bytes(field, TermBytesMax); len(terms[i]) == 0 {
+			d.fail(field, "an empty one matches nothing")
+		}
 	}
 	return terms
 }

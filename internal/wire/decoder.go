@@ -158,5 +158,7 @@ func resize[T any](s []T, n int) []T {
 	if n <= cap(s) {
 		return s[:n]
 	}
-	return append(s[:cap(s)], make([]T, n-cap(s))...)
+	grown := make([]T, n)
+	copy(grown, s[:cap(s)])
+	return grown
 }
