@@ -1,0 +1,46 @@
+package index
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"syscall"
+)
+
+// The errors that a caller acts on.
+var (
+	// ErrDamaged means that the directory does not hold a sound index: drop it and rebuild from the log.
+	ErrDamaged = errors.New("index is damaged")
+	// ErrInUse means that another DB, maybe of another process, has the directory open.
+	ErrInUse = errors.New("index directory is in use")
+	// ErrClosed is what every call after Close returns.
+	ErrClosed = errors.New("index is closed")
+)
+
+// DamagedError says which index is damaged and how it came to light. It is an ErrDamaged.
+type DamagedError struct {
+	Dir   string
+	Cause error
+}
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("index in %s is damaged; drop it and rebuild it from the log: %v", e.Dir, e.Cause)
+}
+
+// Is makes errors.Is(err, ErrDamaged) true.
+func (e *DamagedError) Is(target error) bool { return target == ErrDamaged }
+
+func (e *DamagedError) Unwrap() error { return e.Cause }
+
+// notDamage are errors of the machine, not of the files: a rebuild would meet them again.
+var notDamage = []error{
+	syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM,
+}
+
+// damage makes an error of Pebble or of a decoder one of this package.
+func damage(dir string, err error) error {
+	if slices.ContainsFunc(notDamage, func(e error) bool { return errors.Is(err, e) }) {
+		return fmt.Errorf("index in %s: %w", dir, err)
+	}
+	return &DamagedError{Dir: dir, Cause: err}
+}

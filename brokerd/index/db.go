@@ -1,0 +1,174 @@
+package index
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// DB is the index of one shard on disk.
+type DB struct {
+	dir    string
+	lock   *pebble.Lock
+	pebble *pebble.DB
+
+	// users is read-locked by every call that uses pebble; Close takes it whole.
+	users  sync.RWMutex
+	closed bool
+
+	// The first error that makes the DB unfit, met by a call or by Pebble's background work. failed is closed then.
+	failure atomic.Pointer[error]
+	failed  chan struct{}
+
+	compacted chan struct{} // holds a token when a compaction has ended since it was last taken
+
+	// Owned by the caller of Apply.
+	unflushed int             // bytes applied since the newest flush was started
+	flushed   <-chan struct{} // closed when that flush has ended; nil = none
+}
+
+// Open opens the index in dir and creates it if there is none. ErrInUse means that it is open already, ErrDamaged that it must be dropped.
+func Open(dir string, cfg Config) (*DB, error) {
+	d := &DB{failed: make(chan struct{}), compacted: make(chan struct{}, 1)}
+	if cfg.fs == nil {
+		cfg.fs = vfs.Default
+	}
+	var err error
+	if d.dir, err = filepath.Abs(dir); err != nil {
+		return nil, fmt.Errorf("opening the index: %w", err)
+	}
+	if err := cfg.fs.MkdirAll(d.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("creating the directory of the index: %w", err)
+	}
+	if d.lock, err = lockDir(d.dir, cfg.fs); err != nil {
+		return nil, err
+	}
+	d.pebble, err = pebble.Open(d.dir, cfg.options(d))
+	if err != nil {
+		return nil, errors.Join(damage(d.dir, err), d.lock.Close())
+	}
+	if err := d.unfit(); err != nil {
+		return nil, errors.Join(err, d.pebble.Close(), d.lock.Close())
+	}
+	return d, nil
+}
+
+func lockDir(dir string, fsys vfs.FS) (*pebble.Lock, error) {
+	lock, err := pebble.LockDirectory(dir, fsys)
+	if pathError := new(fs.PathError); errors.As(err, &pathError) {
+		return nil, fmt.Errorf("locking the directory of the index: %w", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrInUse, dir, err)
+	}
+	return lock, nil
+}
+
+// Flush returns when all that was applied is on disk.
+func (d *DB) Flush() error {
+	done, err := d.use()
+	if err != nil {
+		return err
+	}
+	defer done()
+	return d.flush()
+}
+
+func (d *DB) flush() error {
+	flushed, err := d.pebble.AsyncFlush()
+	if err != nil {
+		return d.broken(err)
+	}
+	return d.await(flushed)
+}
+
+// await waits for background work, which never ends on a DB that is unfit.
+func (d *DB) await(done <-chan struct{}) error {
+	select {
+	case <-done:
+		return nil
+	case <-d.failed:
+		return d.unfit()
+	}
+}
+
+// Close flushes what was applied and closes the index, after the calls that are under way. Later calls return nil.
+func (d *DB) Close() error {
+	d.users.Lock()
+	defer d.users.Unlock()
+	if d.closed {
+		return nil
+	}
+	d.closed = true
+	err := d.unfit()
+	if err == nil {
+		err = d.flush()
+	}
+	return errors.Join(err, d.pebble.Close(), d.lock.Close())
+}
+
+// Drop removes the index in dir, whatever state it is in. ErrInUse means that it is open.
+func Drop(dir string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return fmt.Errorf("dropping the index: %w", err)
+	}
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	lock, err := lockDir(dir, vfs.Default)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(os.RemoveAll(dir), lock.Close()); err != nil {
+		return fmt.Errorf("dropping the index: %w", err)
+	}
+	return nil
+}
+
+// use begins a call that uses pebble; the function that it returns ends it.
+func (d *DB) use() (done func(), err error) {
+	d.users.RLock()
+	if d.closed {
+		err = ErrClosed
+	} else {
+		err = d.unfit()
+	}
+	if err != nil {
+		d.users.RUnlock()
+		return nil, err
+	}
+	return d.users.RUnlock, nil
+}
+
+// unfit returns the error that made the DB unfit, if any.
+func (d *DB) unfit() error {
+	if err := d.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// fail makes the DB unfit. Only the first error counts.
+func (d *DB) fail(err error) error {
+	err = damage(d.dir, err)
+	if d.failure.CompareAndSwap(nil, &err) {
+		close(d.failed)
+	}
+	return d.unfit()
+}
+
+// broken turns an error that a call met into one of this package. Damage makes the DB unfit; what the machine lacks may pass.
+func (d *DB) broken(err error) error {
+	if errors.Is(damage(d.dir, err), ErrDamaged) {
+		return d.fail(err)
+	}
+	return damage(d.dir, err)
+}

@@ -1,0 +1,35 @@
+// Package index finds events: it maps a stream and a version to the place of the record in the segments of one shard.
+//
+// It is a cache of the log and nothing else. What the log says in the newest frames lies in a [Tail] in RAM; now and then a tail is
+// frozen and applied as one sorted run to the [DB], a Pebble database without a write-ahead log. [Heads] keeps the versions of the
+// streams that are in use in a bounded amount of RAM.
+//
+//	err := tail.Add(entry)                 // for each record of a valid frame
+//	version := tail.Head(partition, stream)
+//	tail.Freeze()                          // add to a new tail from here on
+//	err = db.Apply(tail, producers, mark)  // then drop the tail: the database answers for it
+//
+// # Ordering
+//
+// Entries of one stream are added in the order of their versions. Runs are applied in the order of the log, each with the
+// [Watermark] up to which it completes the index. The entries of one write of a stream stay within one tail.
+//
+// # Durability
+//
+// A run reaches the disk some time after Apply, at the latest with [DB.Flush] or [DB.Close]. What survives a crash, of the process or
+// of the power, is a prefix of the runs: [DB.Watermark] says which, and the caller replays the log from there. So a segment must be
+// durable up to the watermark before the run is applied: a pointer never outlives what it points to.
+//
+// # Concurrency
+//
+// A [Tail] has one writer and any number of readers. A [DB] has one caller of Apply and any number of readers; Flush, Close and
+// the lookups may be called by anyone. [Heads] belongs to one goroutine. A reader takes hold of the tails before it asks the DB:
+// then a run that moves from RAM to disk in between is seen twice, never missed. In a function passed to a lookup of the DB no method
+// of the DB may be called.
+//
+// # Failure
+//
+// Damage is ErrDamaged, from Open or from the call that meets it, and it sticks: the caller closes the DB, drops the directory with [Drop]
+// and rebuilds from the log. ErrInUse means that the directory belongs to another DB: never drop that.
+// A change of the key or value layout needs a new layout name (layout.go): then an older directory is refused as damaged, and rebuilt.
+package index

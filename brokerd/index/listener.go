@@ -1,0 +1,39 @@
+package index
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// listener hears of Pebble's background work. Any error of it makes the DB unfit: Pebble would try again for ever.
+func (d *DB) listener() *pebble.EventListener {
+	return &pebble.EventListener{
+		BackgroundError: func(err error) { _ = d.fail(err) },
+		DataCorruption:  func(info pebble.DataCorruptionInfo) { _ = d.fail(fmt.Errorf("%s: %w", info.Path, info.Details)) },
+		CompactionEnd: func(pebble.CompactionInfo) {
+			select {
+			case d.compacted <- struct{}{}:
+			default:
+			}
+		},
+	}
+}
+
+// pebbleLogger takes what Pebble has to say.
+type pebbleLogger struct {
+	db  *DB
+	log *slog.Logger
+}
+
+func (l pebbleLogger) Infof(format string, args ...any) { l.log.Debug(fmt.Sprintf(format, args...)) }
+
+func (l pebbleLogger) Errorf(format string, args ...any) { l.log.Warn(fmt.Sprintf(format, args...)) }
+
+// Fatalf must not end the process, as Pebble means it to: the index is a cache. It makes the DB unfit, so that nothing is read from it
+// or written to it any more.
+func (l pebbleLogger) Fatalf(format string, args ...any) {
+	err := l.db.fail(fmt.Errorf(format, args...)) //nolint:err113 // Pebble has only a text for this.
+	l.log.Error("index is unfit", "error", err)
+}

@@ -1,0 +1,130 @@
+package index
+
+import (
+	"bytes"
+	"cmp"
+	"iter"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// run puts together the batch of one Apply. Its rows are in the order of their keys, so that Pebble need not sort them.
+// The first error stays in err and makes what follows empty.
+type run struct {
+	batch      *pebble.Batch
+	key, value []byte // reused
+	err        error
+}
+
+const rowBytes = 80 // roughly, in a batch
+
+func newRun(db *pebble.DB, t *Tail) *run {
+	size := watermarkSize
+	if t != nil {
+		size += t.Len() * rowBytes
+	}
+	return &run{batch: db.NewBatchWithSize(size)}
+}
+
+func (r *run) set(key, value []byte) {
+	if r.err == nil {
+		r.err = r.batch.Set(key, value, nil)
+	}
+}
+
+func (r *run) watermark(w Watermark) {
+	r.set(watermarkKey(), appendWatermark(nil, w))
+}
+
+func (r *run) producers(rows iter.Seq2[uint64, []byte]) {
+	if rows == nil {
+		return
+	}
+	type producer struct {
+		id  uint64
+		row []byte
+	}
+	var all []producer
+	for id, row := range rows {
+		all = append(all, producer{id, row})
+	}
+	slices.SortStableFunc(all, func(a, b producer) int { return cmp.Compare(a.id, b.id) })
+	for _, p := range all {
+		r.key = appendProducerKey(r.key[:0], p.id)
+		switch {
+		case p.row != nil:
+			r.set(r.key, p.row)
+		case r.err == nil:
+			r.err = r.batch.Delete(r.key, nil)
+		}
+	}
+}
+
+func (r *run) tail(t *Tail) {
+	if t == nil {
+		return
+	}
+	t.Freeze()
+	var scratch streamScratch
+	for _, id := range t.sortedStreams() {
+		r.stream(t, id, &scratch)
+	}
+}
+
+// streamScratch is memory that the streams of a run share.
+type streamScratch struct {
+	rows     []uint32
+	commands []uint32
+}
+
+func (r *run) stream(t *Tail, id uint32, scratch *streamScratch) {
+	s := t.streams.at(id)
+	r.key = appendStream(r.key[:0], s.partition, string(t.names.bytesOf(s.name)))
+	cut := len(r.key)
+
+	r.value = appendHead(r.value[:0], t.rows.at(s.newest.Load()).version)
+	r.set(append(r.key, suffixHead), r.value)
+
+	scratch.rows = t.collect(scratch.rows[:0], id, 1)
+	for _, number := range slices.Backward(scratch.rows) {
+		row := t.rows.at(number)
+		r.key = appendEventSuffix(r.key[:cut], row.version)
+		r.value = appendPointer(r.value[:0], row.pointer())
+		r.set(r.key, r.value)
+	}
+
+	scratch.commands = t.sortedCommands(scratch.commands[:0], s)
+	for _, number := range scratch.commands {
+		c := t.commands.at(number)
+		r.key = append(append(r.key[:cut], suffixCommand), t.names.bytesOf(c.id)...)
+		r.value = appendCommand(r.value[:0], c.first, int(c.count.Load()))
+		r.set(r.key, r.value)
+	}
+}
+
+// sortedStreams returns the numbers of the streams of a frozen tail in the order of their keys.
+func (t *Tail) sortedStreams() []uint32 {
+	ids := make([]uint32, t.streams.len())
+	for i := range ids {
+		ids[i] = uint32(i)
+	}
+	slices.SortFunc(ids, func(a, b uint32) int {
+		x, y := t.streams.at(a), t.streams.at(b)
+		if x.partition != y.partition {
+			return cmp.Compare(x.partition, y.partition)
+		}
+		return bytes.Compare(t.names.bytesOf(x.name), t.names.bytesOf(y.name))
+	})
+	return ids
+}
+
+// sortedCommands appends the commands of a stream of a frozen tail in the order of their ids, of each id the newest use.
+func (t *Tail) sortedCommands(dst []uint32, s *tailStream) []uint32 {
+	for next := s.command; next != 0; next = t.commands.at(next - 1).older {
+		dst = append(dst, next-1)
+	}
+	id := func(number uint32) []byte { return t.names.bytesOf(t.commands.at(number).id) }
+	slices.SortStableFunc(dst, func(a, b uint32) int { return bytes.Compare(id(a), id(b)) })
+	return slices.CompactFunc(dst, func(a, b uint32) bool { return bytes.Equal(id(a), id(b)) })
+}
