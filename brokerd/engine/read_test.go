@@ -72,9 +72,9 @@ func TestReadMessages(t *testing.T) {
 	}
 }
 
-// TestReadMoreThanAConnectionMayOwe: 96 MiB to a reader that does not hurry.
+// TestReadMoreThanAConnectionMayOwe: 72 MiB to a reader that does not hurry.
 func TestReadMoreThanAConnectionMayOwe(t *testing.T) {
-	const n, size = 24, 4 << 20
+	const n, size = 18, 4 << 20
 	e := start(t, engine.Config{UnsafeNoSync: true})
 	create(t, e, stream("a"))
 	s := newSession(t, e, "a")
