@@ -163,8 +163,9 @@ func (a *appender) run(ctx context.Context) {
 			return
 		}
 		if err != nil {
-			a.unserved(err)
-			wait(ctx, a.backoff.next())
+			if a.unserved(err); !fatal(err) {
+				wait(ctx, a.backoff.next())
+			}
 			continue
 		}
 		if at.session == a.stale {
