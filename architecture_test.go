@@ -49,6 +49,13 @@ var floors = []floor{
 		},
 	},
 	{
+		name: "streams",
+		on:   []string{"log", "protocol", "ground"},
+		packages: map[string]string{
+			"eventstore": "Keeps typed events in streams on the log, and reads one stream or all.",
+		},
+	},
+	{
 		name: "sides",
 		on:   []string{"streams", "log", "ground"},
 		packages: map[string]string{
@@ -60,7 +67,8 @@ var floors = []floor{
 		name: "suites",
 		on:   []string{"sides", "streams", "log"},
 		packages: map[string]string{
-			"aggregates/scenario": "Lets a test say what was given, what is asked, and what must follow.",
+			"aggregates/scenario":         "Lets a test say what was given, what is asked, and what must follow.",
+			"projections/projectionstest": "Is what every sink must do, for the tests of those who write one.",
 		},
 	},
 
@@ -88,6 +96,20 @@ var floors = []floor{
 			"brokerd/topics": "Is the catalogue: which topics there are, and in which state.",
 		},
 	},
+	{
+		name: "faces",
+		on:   []string{"sequencing", "protocol", "ground"},
+		packages: map[string]string{
+			"brokerd/native": "Is the server half of the native protocol: takes requests to shards and catalogue.",
+		},
+	},
+	{
+		name: "node",
+		on:   []string{"faces", "sequencing", "storage", "log", "protocol", "ground"},
+		packages: map[string]string{
+			"brokerd/broker": "Assembles a node, for the daemon and for programs that embed it.",
+		},
+	},
 }
 
 // everywhere, as an owner, stands for every package; in tests, for every package's tests.
@@ -106,6 +128,10 @@ var modules = map[string]module{
 		owners: []string{"brokerd/index"},
 		why:    "holds the index, sorted, on disk",
 	},
+	"github.com/gofrs/flock": {
+		owners: []string{"brokerd/broker"},
+		why:    "one node at a time in a directory",
+	},
 	"github.com/google/go-cmp": {
 		owners: []string{"aggregates/scenario"},
 		tests:  []string{everywhere},
@@ -120,12 +146,20 @@ var modules = map[string]module{
 		why:    "the engine",
 	},
 	"github.com/nats-io/nats.go": {
-		owners: []string{"commitlog", "brokerd/engine"},
+		owners: []string{"commitlog", "brokerd/engine", "brokerd/native", "brokerd/broker"},
 		why:    "the connection between clients and brokerd, and between the sequencer and the engine",
 	},
 	"github.com/zeebo/xxh3": {
 		owners: []string{"brokerd/shard"},
 		why:    "the checksum of a frame",
+	},
+	"go.uber.org/goleak": {
+		tests: []string{everywhere},
+		why:   "finds goroutines that outlive a test",
+	},
+	"golang.org/x/sync": {
+		owners: []string{"commitlog"},
+		why:    "bounds what waits to be sent, by weight",
 	},
 	"golang.org/x/sys": {
 		owners: []string{"brokerd/engine"},
@@ -283,6 +317,7 @@ func TestPackagesAreDocumented(t *testing.T) {
 				checkPackageDoc(t, path.Join(folder, name), file)
 			}
 		}
+		slices.Sort(documented)
 		if len(documented) != 1 {
 			t.Errorf("%s has its package comment in %q: it needs exactly one", folder, documented)
 		}
