@@ -1,0 +1,177 @@
+package eventstore
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"github.com/google/uuid"
+	"github.com/strandlog/strand/commitlog"
+	"github.com/strandlog/strand/internal/wire"
+)
+
+// Write is one stream's part of an append.
+type Write struct {
+	Stream   string
+	Expected Expected
+	Events   []any       // values of types that the store was opened with
+	IDs      []uuid.UUID // of the events; empty: drawn. Whoever repeats an append after ErrIndefinite gives the same ones
+	Metadata Metadata    // laid over what the context carries
+}
+
+// Appended says what an append has stored in one stream.
+type Appended struct {
+	Stream   StreamName
+	Version  int64    // of the stream's last event of this append
+	Position Position // of the same
+	Events   []Event  // as a reader will see them; empty if Duplicate
+	// Duplicate: the stream has seen the write's command id, and nothing new was stored. Version and Position are those of the first time.
+	Duplicate bool
+}
+
+// Append adds events to one stream, all or nothing. Errors: ErrConflict, ErrIndefinite, ErrNotRegistered, ErrTooLarge, ErrInvalidName.
+func (s *Store) Append(ctx context.Context, stream string, expected Expected, events ...any) (Appended, error) {
+	done, err := s.AppendAll(ctx, Write{Stream: stream, Expected: expected, Events: events})
+	if err != nil {
+		return Appended{}, err
+	}
+	return done[0], nil
+}
+
+// AppendAll adds events to several streams of one shard, all or nothing. A topic that was created with one shard has room for any of
+// its streams. The errors are those of Append.
+func (s *Store) AppendAll(ctx context.Context, writes ...Write) ([]Appended, error) {
+	if len(writes) == 0 {
+		return nil, fmt.Errorf("%w: no write was given", ErrNothing)
+	}
+	outer := MetadataFrom(ctx)
+	a := commitlog.Append{Writes: make([]commitlog.Write, len(writes))}
+	done := make([]Appended, len(writes))
+	for i := range writes {
+		w := &writes[i]
+		metadata := outer.with(w.Metadata)
+		records, events, err := s.encode(w, metadata)
+		if err != nil {
+			return nil, err
+		}
+		a.Writes[i] = commitlog.Write{Stream: w.Stream, Expected: w.Expected, CommandID: metadata.CommandID, Events: records}
+		done[i] = Appended{Stream: StreamName(w.Stream), Events: events}
+	}
+	stored, err := s.log.Append(ctx, s.topic, a)
+	if err != nil {
+		return nil, err
+	}
+	for i, w := range stored.Writes {
+		d := &done[i]
+		last := int64(w.Count - 1)
+		d.Version = w.FirstVersion + last
+		d.Position = s.positionOf(w.Partition, w.FirstOffset+last, w.Epoch)
+		if stored.Duplicate && !s.same(ctx, d, w) {
+			d.Duplicate, d.Events = true, nil
+			continue
+		}
+		for j := range d.Events {
+			e := &d.Events[j]
+			e.Version, e.Time = w.FirstVersion+int64(j), stored.Time
+			e.Position = s.positionOf(w.Partition, w.FirstOffset+int64(j), w.Epoch)
+		}
+	}
+	return done, nil
+}
+
+// same says whether a duplicate is this very append, stored by an attempt whose answer was lost, rather than another one of its command.
+func (s *Store) same(ctx context.Context, d *Appended, w commitlog.Written) bool {
+	if w.Count != len(d.Events) {
+		return false
+	}
+	for r, err := range s.log.Stream(ctx, s.topic, commitlog.StreamQuery{Stream: string(d.Stream), From: w.FirstVersion}) {
+		if err != nil {
+			return false
+		}
+		id, ok := header(r.Headers, wire.HeaderID)
+		return ok && string(id) == string(d.Events[0].ID[:])
+	}
+	return false
+}
+
+// encode turns a write's events into records, and into what a reader will see but for what the log adds.
+func (s *Store) encode(w *Write, m Metadata) ([]commitlog.NewRecord, []Event, error) {
+	stream := StreamName(w.Stream)
+	if err := stream.check(); err != nil {
+		return nil, nil, err
+	}
+	switch {
+	case !s.registry.categories[stream.Category()]:
+		return nil, nil, &UnknownCategoryError{Stream: stream}
+	case len(w.Events) == 0:
+		return nil, nil, fmt.Errorf("%w: stream %q", ErrNothing, stream)
+	case len(w.IDs) != 0 && len(w.IDs) != len(w.Events):
+		return nil, nil, fmt.Errorf("stream %q: %d ids for %d events: give one for each, or none", stream, len(w.IDs), len(w.Events))
+	}
+	surround := m.headers(nil)
+	records := make([]commitlog.NewRecord, len(w.Events))
+	events := make([]Event, len(w.Events))
+	for i, data := range w.Events {
+		wr, err := s.writer(stream, data)
+		if err != nil {
+			return nil, nil, err
+		}
+		value, err := wr.codec.Encode(data)
+		if err != nil {
+			return nil, nil, fmt.Errorf("stream %q: encoding %s: %w", stream, wr.name, err)
+		}
+		id, err := idOf(w.IDs, i)
+		if err != nil {
+			return nil, nil, err
+		}
+		headers := make([]commitlog.Header, 0, 2+len(surround))
+		headers = append(headers, commitlog.Header{Key: wire.HeaderType, Value: []byte(wr.name)})
+		if ct := wr.codec.ContentType(); ct != "" {
+			headers = append(headers, commitlog.Header{Key: wire.HeaderContentType, Value: []byte(ct)})
+		}
+		records[i] = commitlog.NewRecord{ID: id, Value: value, Headers: append(headers, surround...)}
+		events[i] = Event{ID: id, Stream: stream, Type: wr.name, Metadata: m, Data: data}
+	}
+	return records, events, nil
+}
+
+func idOf(ids []uuid.UUID, i int) (uuid.UUID, error) {
+	if len(ids) > 0 {
+		return ids[i], nil
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return id, fmt.Errorf("drawing an event id: %w", err)
+	}
+	return id, nil
+}
+
+// writer finds how an event of a stream is written.
+func (s *Store) writer(stream StreamName, data any) (*writer, error) {
+	t := reflect.TypeOf(data)
+	refuse := func(format string, args ...any) (*writer, error) {
+		return nil, &NotRegisteredError{Stream: stream, GoType: fmt.Sprint(t), Reason: fmt.Sprintf(format, args...)}
+	}
+	if t == nil {
+		return refuse("it is nil")
+	}
+	w := s.registry.byType[t]
+	switch {
+	case w == nil && t.Kind() == reflect.Pointer && s.registry.byType[t.Elem()] != nil:
+		return refuse("events are values: leave the & out")
+	case w == nil:
+		return refuse("no schema that the store was opened with has it: add it to the Events of category %q", stream.Category())
+	case w.category != stream.Category():
+		return refuse("it belongs to category %q", w.category)
+	}
+	return w, nil
+}
+
+func header(headers []commitlog.Header, key string) ([]byte, bool) {
+	for i := range headers {
+		if headers[i].Key == key {
+			return headers[i].Value, true
+		}
+	}
+	return nil, false
+}

@@ -1,0 +1,144 @@
+package eventstore
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+)
+
+// Schema describes the events of one category. [Category] is one; aggregates.Type is another.
+type Schema interface{ Schema() Category }
+
+// Category is a kind of stream and the events that it may hold.
+type Category struct {
+	Name   string         // lower-case letters, digits and '_'
+	Events map[string]any // name on the log, without the category → zero value of the event's type
+	Old    Old
+	Codec  Codec // default JSON
+}
+
+// Schema returns the category itself.
+func (c Category) Schema() Category { return c }
+
+// Stream is the name of a stream of the category.
+func (c Category) Stream(key string) string { return c.Name + "-" + key }
+
+// ErrSchema is the answer of Open to a schema that contradicts itself or another.
+var ErrSchema = errors.New("eventstore: invalid schema")
+
+// SchemaError says what is wrong with a schema and how to mend it. It is an ErrSchema.
+type SchemaError struct {
+	Category string
+	Event    string // name without the category; may be empty
+	Reason   string
+}
+
+func (e *SchemaError) Error() string {
+	if e.Event == "" {
+		return fmt.Sprintf("category %q: %s", e.Category, e.Reason)
+	}
+	return fmt.Sprintf("category %q, event %q: %s", e.Category, e.Event, e.Reason)
+}
+
+// Is makes errors.Is(err, ErrSchema) true.
+func (e *SchemaError) Is(target error) bool { return target == ErrSchema }
+
+// registry is what the schemas of a store amount to. It does not change after Open.
+type registry struct {
+	categories map[string]bool
+	byName     map[string]*reader       // full name on the log, old ones included
+	byType     map[reflect.Type]*writer // by Go type
+	names      map[reflect.Type]string  // the same, names alone
+}
+
+// reader decodes the events of one name.
+type reader struct {
+	name string
+	read func(data []byte) (any, error)
+}
+
+// writer encodes the events of one Go type.
+type writer struct {
+	name     string // category.name
+	category string
+	codec    Codec
+}
+
+func newRegistry(schemas []Schema) (*registry, error) {
+	r := &registry{categories: map[string]bool{}, byName: map[string]*reader{}, byType: map[reflect.Type]*writer{}, names: map[reflect.Type]string{}}
+	for _, s := range schemas {
+		if err := r.add(s.Schema()); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+func (r *registry) add(c Category) error {
+	switch {
+	case !validName(c.Name, ""):
+		return &SchemaError{Category: c.Name, Reason: "a category is named in lower-case letters, digits and '_', beginning with a letter"}
+	case r.categories[c.Name]:
+		return &SchemaError{Category: c.Name, Reason: "two schemas describe this category: put all its events into one"}
+	}
+	r.categories[c.Name] = true
+	if c.Codec == nil {
+		c.Codec = JSON{}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Events)) {
+		if err := r.addEvent(c, name, c.Events[name]); err != nil {
+			return err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Old)) {
+		if err := r.addOld(c, name, c.Old[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *registry) addEvent(c Category, name string, event any) error {
+	refuse := func(format string, args ...any) error {
+		return &SchemaError{Category: c.Name, Event: name, Reason: fmt.Sprintf(format, args...)}
+	}
+	t := reflect.TypeOf(event)
+	switch {
+	case !validName(name, "-."):
+		return refuse("a name consists of lower-case letters, digits, '_', '-' and '.', beginning with a letter")
+	case t == nil:
+		return refuse("the value is nil: give the event's zero value, such as Deposited{}")
+	case t.Kind() == reflect.Pointer:
+		return refuse("%s is a pointer, and events are values: write %s{} instead of &%s{}", t, t.Elem(), t.Elem())
+	case r.byType[t] != nil:
+		return refuse("%s is written under the name %q already: keep one name, and list the other in Old as eventstore.Renamed(%s{})", t, r.byType[t].name, t)
+	}
+	full := c.Name + "." + name
+	codec := c.Codec
+	r.byName[full] = &reader{name: full, read: func(data []byte) (any, error) { return decodeAs(codec, data, t) }}
+	r.byType[t] = &writer{name: full, category: c.Name, codec: codec}
+	r.names[t] = full
+	return nil
+}
+
+func (r *registry) addOld(c Category, name string, u Upcast) error {
+	full := c.Name + "." + name
+	refuse := func(format string, args ...any) error {
+		return &SchemaError{Category: c.Name, Event: name, Reason: fmt.Sprintf(format, args...)}
+	}
+	switch {
+	case !validName(name, "-."):
+		return refuse("a name consists of lower-case letters, digits, '_', '-' and '.', beginning with a letter")
+	case r.byName[full] != nil:
+		return refuse("the name stands in Events and in Old: an old name is not written any more")
+	case u.to == nil || u.read == nil:
+		return refuse("the upcast is empty: use Renamed, From or FromRaw")
+	case r.byType[u.to] == nil || r.byType[u.to].category != c.Name:
+		return refuse("it is read as %s, which is not among the category's Events: add it there", u.to)
+	}
+	codec := c.Codec
+	r.byName[full] = &reader{name: full, read: func(data []byte) (any, error) { return u.read(codec, data) }}
+	return nil
+}

@@ -1,0 +1,46 @@
+package eventstore
+
+import (
+	"fmt"
+	"reflect"
+)
+
+// Old lists names that are no longer written, without the category, and how to read what was written under them.
+type Old map[string]Upcast
+
+// Upcast reads the data of an old name as an event of today.
+type Upcast struct {
+	to   reflect.Type // the event of today
+	read func(c Codec, data []byte) (any, error)
+}
+
+// Renamed reads data as an event that is written under another name today. Its argument is that event's zero value.
+func Renamed(event any) Upcast {
+	t := reflect.TypeOf(event)
+	return Upcast{to: t, read: func(c Codec, data []byte) (any, error) { return decodeAs(c, data, t) }}
+}
+
+// From reads data as the old type and converts it.
+func From[O, N any](convert func(O) (N, error)) Upcast {
+	return Upcast{to: reflect.TypeFor[N](), read: func(c Codec, data []byte) (any, error) {
+		var old O
+		if err := c.Decode(data, &old); err != nil {
+			return nil, err
+		}
+		return convert(old)
+	}}
+}
+
+// FromRaw converts the stored bytes themselves.
+func FromRaw[N any](convert func(data []byte) (N, error)) Upcast {
+	return Upcast{to: reflect.TypeFor[N](), read: func(_ Codec, data []byte) (any, error) { return convert(data) }}
+}
+
+// decodeAs reads data as a value of a type.
+func decodeAs(c Codec, data []byte, t reflect.Type) (any, error) {
+	v := reflect.New(t)
+	if err := c.Decode(data, v.Interface()); err != nil {
+		return nil, fmt.Errorf("decoding %s: %w", t, err)
+	}
+	return v.Elem().Interface(), nil
+}
