@@ -101,7 +101,7 @@ func followingBatch(l *segment.Log, batches [][]byte, i int) ([]byte, error) {
 // TestCloseBesideReaders closes a log under its readers and writer: each call succeeds or says ErrClosed.
 func TestCloseBesideReaders(t *testing.T) {
 	dir := t.TempDir()
-	l := open(t, segment.Config{Dir: dir, BytesMax: 500, FilesOpenMax: 1}, 0, segment.Place{})
+	l := open(t, segment.Config{Dir: dir, BytesMax: 20_000, FilesOpenMax: 1}, 0, segment.Place{})
 	src := newSource()
 	first := src.batch(2, 50)
 	appendAll(t, l, first)
@@ -109,14 +109,14 @@ func TestCloseBesideReaders(t *testing.T) {
 	started := make(chan struct{}, 3)
 	loop := func(call func() error) {
 		wg.Go(func() {
-			for n := 0; ; n++ {
+			for first := true; ; first = false {
 				if err := call(); errors.Is(err, segment.ErrClosed) {
 					break
 				} else if err != nil {
 					t.Error(err)
 					break
 				}
-				if n == 10 {
+				if first {
 					started <- struct{}{}
 				}
 			}

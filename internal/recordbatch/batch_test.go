@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/strandlog/strand/internal/recordbatch"
 )
@@ -39,7 +40,7 @@ func headersOf(h recordbatch.Headers) (out []header) {
 	return out
 }
 
-func recordsOf(t testing.TB, b recordbatch.Batch) (out []record) {
+func recordsOf(t rapid.TB, b recordbatch.Batch) (out []record) {
 	t.Helper()
 	for r, err := range b.Records() {
 		if err != nil {
