@@ -125,17 +125,23 @@ func TestAppendUntilTheTruthIsKnown(t *testing.T) {
 func TestAppendGivesUp(t *testing.T) {
 	tests := []struct {
 		name      string
-		lost      error
+		step      step
 		want, not error
 	}{
-		{"what may be stored", errLost, ErrIndefinite, ErrUnavailable},
-		{"what cannot be stored", errNobody, ErrUnavailable, ErrIndefinite},
+		{"what may be stored", step{lost: errLost}, ErrIndefinite, ErrUnavailable},
+		{"what the broker knows nothing of", step{code: wire.Unknown}, ErrIndefinite, ErrUnavailable},
+		{"what nobody takes", step{lost: errNobody}, ErrUnavailable, ErrIndefinite},
+		{"what no leader takes", step{code: wire.NotLeader}, ErrUnavailable, ErrIndefinite},
+		{"what is never evaluated", step{code: wire.Retry, elect: true}, ErrUnavailable, ErrIndefinite},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBroker(1)
-				b.append = func(wire.AppendRequest) (wire.AppendResponse, error) { return wire.AppendResponse{}, tt.lost }
+				b.append = func(req wire.AppendRequest) (wire.AppendResponse, error) {
+					wait(t.Context(), time.Millisecond)
+					return tt.step.answer(b, req)
+				}
 				c, topic := b.connect(t, Config{})
 				begin := time.Now()
 				_, err := c.Append(t.Context(), topic, one("account-alice", NoStream))
@@ -147,6 +153,9 @@ func TestAppendGivesUp(t *testing.T) {
 				}
 				if d := time.Since(begin); d != 20*time.Second {
 					t.Errorf("it took %v", d)
+				}
+				if n := len(b.attempts()); n > 100 {
+					t.Errorf("it was sent %d times", n)
 				}
 			})
 		})

@@ -269,28 +269,18 @@ func (a *appender) settle(batch []*pending, at route, err error) {
 	serving := err == nil
 	for i, p := range batch {
 		p.inFlight = false
-		result := wire.AppendResult{Code: a.response.Code, Detail: a.response.Detail}
-		switch {
-		case errors.Is(err, errUndelivered):
-			a.backlog.add(p)
-			continue
-		case err != nil:
+		if err == nil {
+			result := a.result(i)
+			if p.settle(&result, a.response.Epoch) {
+				a.learn(&result)
+				p.finish()
+				continue
+			}
+			serving = serving && result.Code != wire.NotLeader && result.Code != wire.Retry
+		} else if !errors.Is(err, errUndelivered) {
 			p.lost(err)
-			a.backlog.add(p)
-			continue
-		case a.response.Code == wire.OK:
-			result = a.response.Results[i]
 		}
-		if p.settle(&result, a.response.Epoch) {
-			a.learn(&result)
-			p.finish()
-			continue
-		}
-		if result.Code == wire.NotLeader || result.Code == wire.Retry {
-			serving = false
-		} else {
-			p.due = time.Now().Add(p.backoff.next())
-		}
+		p.due = time.Now().Add(p.backoff.next())
 		a.backlog.add(p)
 	}
 	if a.stale = 0; serving {
@@ -298,6 +288,14 @@ func (a *appender) settle(batch []*pending, at route, err error) {
 	} else {
 		a.stale = at.session
 	}
+}
+
+// result is what the response says of the i-th append.
+func (a *appender) result(i int) wire.AppendResult {
+	if a.response.Code != wire.OK {
+		return wire.AppendResult{Code: a.response.Code, Detail: a.response.Detail}
+	}
+	return a.response.Results[i]
 }
 
 // learn keeps readers from seeing less than what was appended.
