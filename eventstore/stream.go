@@ -28,8 +28,8 @@ func ToVersion(v int64) StreamOption { return func(r *streamRange) { r.to = v } 
 // Until ends before the first event that was recorded after a time.
 func Until(t time.Time) StreamOption { return func(r *streamRange) { r.until = t } }
 
-// OfCommand yields only what was appended under a command id.
-func OfCommand(id string) StreamOption { return func(r *streamRange) { r.command = id } }
+// ByCommand yields only what was appended under a command id.
+func ByCommand(id string) StreamOption { return func(r *streamRange) { r.command = id } }
 
 // Strict sees at least what had been appended, by anyone, when the read began, whoever leads the log meanwhile. It costs a commit.
 func Strict() StreamOption { return func(r *streamRange) { r.strict = true } }

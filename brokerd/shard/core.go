@@ -30,7 +30,8 @@ type Append struct {
 	wire.Append
 	Producer      uint64
 	ProducerEpoch uint32
-	Tag           any // the submitter's own, untouched
+	Tag           any // the submitter's own, untouched; so is Index
+	Index         int
 
 	hash  uint64
 	bytes int
@@ -240,7 +241,7 @@ func (c *Core) Submit(a *Append) {
 func (c *Core) refusal() wire.AppendResult {
 	switch {
 	case c.phase != Stopped:
-		return wire.AppendResult{Code: wire.NotLeader, Detail: "the sequencer is " + c.phase.String()}
+		return wire.AppendResult{Code: wire.NotLeader, Detail: "the sequencer is not serving: " + c.phase.String()}
 	case errors.Is(c.cause, ErrDiverged):
 		return wire.AppendResult{Code: wire.LogDiverged, Detail: c.cause.Error()}
 	default:

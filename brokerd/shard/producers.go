@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"slices"
+	"sync"
 
 	"github.com/strandlog/strand/internal/wire"
 )
@@ -32,6 +33,7 @@ type producer struct {
 // producers is the idempotency table. It is a function of the log: entries expire by distance from the producer's newest sequence
 // and by the log's own time, never by a local clock.
 type producers struct {
+	mu      sync.Mutex // the core adds, the store's runs read what changed
 	byID    map[uint64]*producer
 	total   int // writes held in all
 	dropped []uint64
@@ -56,6 +58,8 @@ const (
 
 // lookup finds the writes that an append's sequence stored.
 func (p *producers) lookup(id, sequence uint64) ([]stored, known) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	pr := p.byID[id]
 	if pr == nil {
 		return nil, neverStored
@@ -79,11 +83,13 @@ func (p *producers) lookup(id, sequence uint64) ([]stored, known) {
 	for j < len(pr.writes) && pr.writes[j].sequence == sequence {
 		j++
 	}
-	return pr.writes[i:j], wasStored
+	return slices.Clone(pr.writes[i:j]), wasStored
 }
 
-// add remembers a write that the log holds.
+// add remembers a write that the log holds. Adding it again changes nothing.
 func (p *producers) add(id uint64, s stored) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	pr := p.byID[id]
 	if pr == nil {
 		pr = &producer{}
@@ -95,6 +101,9 @@ func (p *producers) add(id uint64, s stored) {
 	i := len(pr.writes)
 	for i > 0 && (pr.writes[i-1].sequence > s.sequence || pr.writes[i-1].sequence == s.sequence && pr.writes[i-1].write > s.write) {
 		i--
+	}
+	if i > 0 && pr.writes[i-1].sequence == s.sequence && pr.writes[i-1].write == s.write {
+		return
 	}
 	pr.writes = slices.Insert(pr.writes, i, s)
 	p.total++
@@ -138,8 +147,12 @@ func (p *producers) forget(id uint64, pr *producer) {
 	p.dropped = append(p.dropped, id)
 }
 
-// changed lists what must be written to bring the index's rows up to date, and takes it as written. A nil value means deleted.
-func (p *producers) changed() map[uint64][]byte {
+// changed expires by the log's time, then lists what must be written to bring the index's rows up to date, and takes it as written.
+// A nil value means deleted.
+func (p *producers) changed(now int64) map[uint64][]byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.expire(now)
 	rows := make(map[uint64][]byte)
 	for _, id := range p.dropped {
 		rows[id] = nil

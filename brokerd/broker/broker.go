@@ -1,0 +1,201 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/nats-io/nats.go"
+	"github.com/strandlog/strand/brokerd/engine"
+	"github.com/strandlog/strand/brokerd/native"
+	"github.com/strandlog/strand/brokerd/topics"
+	"github.com/strandlog/strand/commitlog"
+)
+
+// flushTimeout bounds the last answers on an in-process connection.
+const flushTimeout = 5 * time.Second
+
+// Broker is a running node.
+type Broker struct {
+	cfg       Config
+	dir       string
+	node      string
+	client    *commitlog.Client
+	shards    *shards
+	catalogue *topics.Catalogue
+	engine    *engine.Engine
+
+	closers []closer // in the order of their start
+	once    sync.Once
+	closed  error
+}
+
+// closer undoes one step of Start.
+type closer struct {
+	name  string
+	close func(ctx context.Context) error
+}
+
+// Start opens or creates a node and returns when it serves. What failed half-way is closed again.
+// Errors to act on: ErrLocked, engine.ErrListen.
+func Start(ctx context.Context, cfg Config) (*Broker, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	b := &Broker{cfg: cfg, dir: cfg.Dir}
+	if err := b.start(ctx); err != nil {
+		return nil, errors.Join(err, b.Close(context.WithoutCancel(ctx)))
+	}
+	return b, nil
+}
+
+func (b *Broker) start(ctx context.Context) error {
+	if err := b.openDir(); err != nil {
+		return err
+	}
+	id, err := loadIdentity(b.dir)
+	if err != nil {
+		return err
+	}
+	b.node = id.Node
+	if err := b.startEngine(ctx); err != nil {
+		return err
+	}
+	server, err := b.startServer(ctx)
+	if err != nil {
+		return err
+	}
+	b.shards = newShards(b.cfg, b.engine, server, id.Node, filepath.Join(b.dir, "shards"))
+	b.onClose("shards", b.shards.close)
+	log, err := openCatalogueLog(ctx, b.shards, id)
+	if err != nil {
+		return fmt.Errorf("opening the catalogue: %w", err)
+	}
+	if !id.Started {
+		id.Started = true
+		if err := id.save(b.dir); err != nil {
+			return err
+		}
+	}
+	if b.catalogue, err = topics.Open(ctx, log, b.shards, topics.Config{}); err != nil {
+		return err
+	}
+	if err := server.Serve(catalogue{topics: b.catalogue, shards: b.shards}); err != nil {
+		return err
+	}
+	return b.startClient()
+}
+
+func (b *Broker) openDir() error {
+	if b.dir == "" {
+		dir, err := os.MkdirTemp("", "strand-")
+		if err != nil {
+			return fmt.Errorf("creating a temporary directory: %w", err)
+		}
+		b.dir = dir
+		b.onClose("temporary directory", func(context.Context) error { return os.RemoveAll(dir) })
+	}
+	if err := os.MkdirAll(b.dir, 0o700); err != nil {
+		return fmt.Errorf("creating the data directory: %w", err)
+	}
+	lock := flock.New(filepath.Join(b.dir, "LOCK"), flock.SetPermissions(0o600))
+	held, err := lock.TryLock()
+	if err != nil {
+		return fmt.Errorf("locking the data directory: %w", err)
+	}
+	if !held {
+		return &LockedError{Dir: b.dir}
+	}
+	b.onClose("lock", func(context.Context) error { return lock.Unlock() })
+	return nil
+}
+
+func (b *Broker) startEngine(ctx context.Context) error {
+	e, err := engine.Start(ctx, engine.Config{
+		Dir: logDir(b.dir), Listen: b.cfg.Listen, AllowRemote: b.cfg.AllowRemote, UnsafeNoSync: b.cfg.UnsafeNoSync,
+		StoreBytesMax: b.cfg.StoreBytesMax, Name: b.node, Logger: b.cfg.Logger.With("component", "engine"),
+	})
+	if err != nil {
+		return err
+	}
+	b.engine = e
+	b.onClose("engine", e.Close)
+	return nil
+}
+
+func (b *Broker) startServer(ctx context.Context) (*native.Server, error) {
+	var conns [3]*nats.Conn
+	for i := range conns {
+		nc, err := b.engine.ClientConn()
+		if err != nil {
+			return nil, fmt.Errorf("connecting to the engine: %w", err)
+		}
+		conns[i] = nc
+		b.onClose("connection", func(context.Context) error {
+			defer nc.Close()
+			if err := nc.FlushTimeout(flushTimeout); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+				return err
+			}
+			return nil
+		})
+	}
+	server := native.NewServer(context.WithoutCancel(ctx), native.Config{
+		Requests: conns[0], Replies: conns[1], Reads: conns[2], Logger: b.cfg.Logger.With("component", "native"),
+	})
+	b.onClose("native protocol", func(context.Context) error { return server.Close() })
+	return server, nil
+}
+
+func (b *Broker) startClient() error {
+	nc, err := b.engine.ClientConn()
+	if err != nil {
+		return fmt.Errorf("connecting to the engine: %w", err)
+	}
+	client, err := commitlog.Connect(nc, commitlog.Config{})
+	if err != nil {
+		nc.Close()
+		return err
+	}
+	b.client = client
+	b.onClose("client", func(context.Context) error {
+		defer nc.Close()
+		return client.Close()
+	})
+	return nil
+}
+
+func (b *Broker) onClose(name string, fn func(context.Context) error) {
+	b.closers = append(b.closers, closer{name, fn})
+}
+
+// Client speaks to this node without a socket. Close closes it.
+func (b *Broker) Client() *commitlog.Client { return b.client }
+
+// URL is where other processes reach the node; empty when it does not listen.
+func (b *Broker) URL() string { return b.engine.ClientURL() }
+
+// Dir is where the node keeps its data.
+func (b *Broker) Dir() string { return b.dir }
+
+// Health is nil while the node can store and serve.
+func (b *Broker) Health() error { return b.engine.Health() }
+
+// Close stops the node: appends that were taken are finished, caches are written, the engine is closed. It may be called more than once.
+func (b *Broker) Close(ctx context.Context) error {
+	b.once.Do(func() {
+		var errs []error
+		for i := len(b.closers) - 1; i >= 0; i-- {
+			if err := b.closers[i].close(ctx); err != nil {
+				errs = append(errs, fmt.Errorf("closing the %s: %w", b.closers[i].name, err))
+			}
+		}
+		b.closed = errors.Join(errs...)
+	})
+	return b.closed
+}

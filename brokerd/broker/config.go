@@ -1,0 +1,44 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+)
+
+// Config says where a node stores and listens. The zero value is an embedded node in a temporary directory that is removed by Close.
+type Config struct {
+	// Dir holds everything that the node keeps. Empty: a temporary directory.
+	Dir string
+
+	// Listen is the host:port for clients; port 0 takes a free one. Empty: no socket, only clients of this process.
+	Listen string
+
+	// AllowRemote permits a Listen address beyond the loopback interface. Clients are not authenticated.
+	AllowRemote bool
+
+	// UnsafeNoSync acknowledges before data is on stable storage: a power loss takes acknowledged appends with it.
+	UnsafeNoSync bool
+
+	// StoreBytesMax bounds the log on disk. Default: 70 % of the volume.
+	StoreBytesMax int64
+
+	// HeadsMax is the number of streams of a shard whose version is held in RAM, at most 64 B each. Default 4 Mi.
+	HeadsMax int
+
+	// Logger receives the node's log. Default: discards.
+	Logger *slog.Logger
+}
+
+// ErrLocked means that another node uses the directory.
+var ErrLocked = errors.New("directory is in use")
+
+// LockedError names the directory that another node uses. It is an ErrLocked.
+type LockedError struct{ Dir string }
+
+func (e *LockedError) Error() string {
+	return fmt.Sprintf("%s is in use by another brokerd: stop that one, or choose another directory", e.Dir)
+}
+
+// Is makes errors.Is(err, ErrLocked) true.
+func (e *LockedError) Is(target error) bool { return target == ErrLocked }

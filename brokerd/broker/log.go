@@ -1,0 +1,101 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/strandlog/strand/brokerd/engine"
+	"github.com/strandlog/strand/brokerd/shard"
+)
+
+// engineLog is one engine stream as a shard's log.
+type engineLog struct {
+	engine *engine.Engine
+	stream string
+}
+
+func (l engineLog) Leader() bool { return l.engine.IsLeader(l.stream) }
+
+func (l engineLog) LastSeq(ctx context.Context) (uint64, error) {
+	return l.engine.LastSeq(ctx, l.stream)
+}
+
+func (l engineLog) Read(ctx context.Context, from, to uint64) iter.Seq2[shard.Message, error] {
+	return func(yield func(shard.Message, error) bool) {
+		for m, err := range l.engine.Read(ctx, l.stream, from, to) {
+			if !yield(shard.Message{Seq: m.Seq, Data: m.Data}, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// engineSession publishes under an inbox of its own, over one connection, and takes the engine's answers over another: on an in-process
+// connection, frames and answers would wait for each other.
+type engineSession struct {
+	publish, answers *nats.Conn
+	publisher        *engine.Publisher
+	inbox            string
+}
+
+func (l engineLog) Session(_ uint64, acks func(shard.Ack)) (shard.Session, error) {
+	lost := nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+		acks(shard.Ack{Err: fmt.Errorf("the connection to the engine was lost: %w", err)})
+	})
+	publish, err := l.engine.LogConn(lost)
+	if err != nil {
+		return nil, err
+	}
+	answers, err := l.engine.LogConn(lost)
+	if err != nil {
+		publish.Close()
+		return nil, err
+	}
+	s := &engineSession{publish: publish, answers: answers, publisher: engine.NewPublisher(publish, l.stream), inbox: nats.NewInbox()}
+	_, err = answers.Subscribe(s.inbox+".*", func(m *nats.Msg) { acks(l.parse(m)) })
+	if err == nil {
+		// The engine must know the inbox before the first answer is due.
+		err = answers.Flush()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("subscribing to the engine's answers: %w", joinClose(err, s))
+	}
+	return s, nil
+}
+
+func joinClose(err error, s *engineSession) error {
+	_ = s.Close()
+	return err
+}
+
+// parse reads the engine's answer. Only a positive answer of the right stream that is no duplicate counts.
+func (l engineLog) parse(m *nats.Msg) shard.Ack {
+	intended, err := strconv.ParseUint(m.Subject[strings.LastIndexByte(m.Subject, '.')+1:], 10, 64)
+	if err != nil {
+		return shard.Ack{Err: fmt.Errorf("an answer of the engine on %q: %w", m.Subject, err)}
+	}
+	a, err := engine.ParseAck(m.Data)
+	switch {
+	case err != nil:
+		return shard.Ack{Intended: intended, Err: err}
+	case a.Err != nil:
+		return shard.Ack{Intended: intended, Err: a.Err}
+	case a.Stream != l.stream || a.Duplicate:
+		return shard.Ack{Intended: intended, Err: fmt.Errorf("the engine answered for stream %q, duplicate %t", a.Stream, a.Duplicate)}
+	}
+	return shard.Ack{Intended: intended, Seq: a.Seq}
+}
+
+func (s *engineSession) Publish(seq uint64, data []byte) error {
+	return s.publisher.Publish(seq-1, data, s.inbox+"."+strconv.FormatUint(seq, 10))
+}
+
+func (s *engineSession) Close() error {
+	s.publish.Close()
+	s.answers.Close()
+	return nil
+}

@@ -1,0 +1,21 @@
+// Package native is the server half of the native protocol (internal/wire): it takes requests from NATS subjects to shards and catalogue.
+//
+//	s := native.NewServer(native.Config{Requests: a, Replies: b, Reads: c, Catalogue: topics})
+//	err := s.Serve(ctx)
+//	err = s.Open(native.Session{Topic: id, Shard: 0, ID: session, Target: shard}) // from now on the shard's session is reachable
+//	s.CloseSession(session)
+//
+// # Ordering
+//
+// Appends of one connection reach the sequencer in the order in which they were sent. Reads overtake each other.
+//
+// # Concurrency
+//
+// A Server may be used from many goroutines. Reads run in goroutines of their own, at most Config.ReadsMax at once; a read beyond that is
+// refused as overloaded.
+//
+// # Failure
+//
+// A request that cannot be decoded is answered Invalid with the reason. Requests to a session that is not open have no responder, which tells
+// the client that nothing happened.
+package native

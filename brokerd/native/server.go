@@ -1,0 +1,190 @@
+package native
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/strandlog/strand/internal/wire"
+)
+
+// Shard is what a session serves.
+type Shard interface {
+	Append(producer uint64, epoch uint32, appends []wire.Append, bytes int, done func([]wire.AppendResult))
+	Fetch(ctx context.Context, req wire.FetchRequest) wire.FetchResponse
+	Stream(ctx context.Context, req wire.StreamRequest) wire.StreamResponse
+}
+
+// Catalogue answers what clients ask about topics. Errors become answers by Code.
+type Catalogue interface {
+	Create(ctx context.Context, spec wire.TopicSpec) (wire.TopicInfo, error)
+	Describe(ctx context.Context, name string) (wire.TopicInfo, error)
+	List(ctx context.Context) ([]wire.TopicInfo, error)
+	Delete(ctx context.Context, id uuid.UUID) error
+	Code(err error) wire.Code
+}
+
+// Config names a server's connections, which it does not own. They are separate so that appends do not wait behind the bytes of reads.
+type Config struct {
+	Requests *nats.Conn // appends arrive
+	Replies  *nats.Conn // appends are answered
+	Reads    *nats.Conn // reads and catalogue requests arrive and are answered
+	ReadsMax int        // reads under way at once, default 4096
+	Logger   *slog.Logger
+}
+
+// Server serves the sessions of a node's shards.
+type Server struct {
+	cfg   Config
+	ctx   context.Context //nolint:containedctx // the lifetime of the reads that Close ends
+	stop  context.CancelFunc
+	reads chan struct{} // a token for each read under way
+	group sync.WaitGroup
+
+	mu       sync.Mutex
+	sessions map[uint64][]*nats.Subscription
+	admin    []*nats.Subscription
+	closed   bool
+}
+
+// Session is one session of a shard's sequencer.
+type Session struct {
+	Topic  uuid.UUID
+	Shard  int
+	ID     uint64
+	Epoch  uint64
+	Target Shard
+}
+
+// ErrClosed is the answer of a server that was closed.
+var ErrClosed = errors.New("native: server is closed")
+
+// subscribeTimeout bounds the time that an in-process subscription takes.
+const subscribeTimeout = 5 * time.Second
+
+// NewServer makes a server that serves nothing yet. Its reads end with ctx.
+func NewServer(ctx context.Context, cfg Config) *Server {
+	if cfg.ReadsMax == 0 {
+		cfg.ReadsMax = 4096
+	}
+	s := &Server{cfg: cfg, reads: make(chan struct{}, cfg.ReadsMax), sessions: map[uint64][]*nats.Subscription{}}
+	s.ctx, s.stop = context.WithCancel(ctx)
+	return s
+}
+
+// Serve begins to answer catalogue requests.
+func (s *Server) Serve(c Catalogue) error {
+	for subject, handle := range map[string]handler{
+		wire.SubjectTopicCreate:   create,
+		wire.SubjectTopicDescribe: describe,
+		wire.SubjectTopicList:     list,
+		wire.SubjectTopicDelete:   remove,
+	} {
+		sub, err := s.cfg.Reads.Subscribe(subject, s.catalogue(c, handle))
+		if err != nil {
+			return fmt.Errorf("subscribing to %s: %w", subject, err)
+		}
+		s.mu.Lock()
+		s.admin = append(s.admin, sub)
+		s.mu.Unlock()
+	}
+	return s.cfg.Reads.FlushTimeout(subscribeTimeout)
+}
+
+// Open makes a session reachable.
+func (s *Server) Open(session Session) error {
+	subject := func(verb string) string { return wire.ShardSubject(verb, session.Topic, session.Shard, session.ID) }
+	var subs []*nats.Subscription
+	for _, it := range []struct {
+		conn    *nats.Conn
+		subject string
+		handle  nats.MsgHandler
+	}{
+		{s.cfg.Requests, subject(wire.VerbAppend), s.append(session)},
+		{s.cfg.Reads, subject(wire.VerbFetch), s.read(s.fetch(session))},
+		{s.cfg.Reads, subject(wire.VerbStream), s.read(s.stream(session))},
+	} {
+		sub, err := it.conn.Subscribe(it.subject, it.handle)
+		if err != nil {
+			return errors.Join(fmt.Errorf("subscribing to %s: %w", it.subject, err), unsubscribe(subs))
+		}
+		subs = append(subs, sub)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errors.Join(ErrClosed, unsubscribe(subs))
+	}
+	s.sessions[session.ID] = subs
+	return nil
+}
+
+// CloseSession makes a session unreachable. What it has taken is still answered.
+func (s *Server) CloseSession(id uint64) {
+	s.mu.Lock()
+	subs := s.sessions[id]
+	delete(s.sessions, id)
+	s.mu.Unlock()
+	if err := unsubscribe(subs); err != nil {
+		s.cfg.Logger.Warn("closing a session's subjects", "error", err)
+	}
+}
+
+func unsubscribe(subs []*nats.Subscription) error {
+	var errs []error
+	for _, sub := range subs {
+		if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Close answers nothing more and waits for the reads that are under way.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	subs := s.admin
+	for _, more := range s.sessions {
+		subs = append(subs, more...)
+	}
+	s.admin, s.sessions = nil, map[uint64][]*nats.Subscription{}
+	s.mu.Unlock()
+	err := unsubscribe(subs)
+	s.stop()
+	s.group.Wait()
+	return err
+}
+
+// start runs a read in a goroutine of its own, and says false when too many are under way or the server is closed.
+func (s *Server) start(fn func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	select {
+	case s.reads <- struct{}{}:
+	default:
+		return false
+	}
+	s.group.Go(func() {
+		defer func() { <-s.reads }()
+		fn()
+	})
+	return true
+}
+
+func (s *Server) respond(conn *nats.Conn, msg *nats.Msg, data []byte) {
+	if msg.Reply == "" {
+		return // acks=0, or a request that can have no answer
+	}
+	if err := conn.Publish(msg.Reply, data); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+		s.cfg.Logger.Warn("a request could not be answered", "subject", msg.Subject, "bytes", len(data), "error", err)
+	}
+}

@@ -1,0 +1,406 @@
+package shard
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/strandlog/strand/internal/partitioner"
+	"github.com/strandlog/strand/internal/wire"
+)
+
+// The model of the engine and of the clients around it. Nothing in it runs by itself: a schedule says what happens next.
+
+var testLayout = Layout{Shards: 1, Partitions: 3}
+
+// cluster is two nodes, an engine that loses, delays, duplicates and refuses, and clients that retry.
+type cluster struct {
+	logID    uuid.UUID
+	log      [][]byte // what the engine holds; sequence = index+1
+	leader   int
+	nodes    [2]*node
+	network  []inflightPublish // publishes on their way to the engine, oldest first
+	acks     []inflightAck     // answers on their way back
+	requests []inflightRequest // appends on their way to a session
+	ops      []*op
+	confirms []*confirm
+	sessions uint64
+	now      time.Time
+	problem  error // the first violation seen
+}
+
+type node struct {
+	core *Core
+	mem  *memory
+}
+
+type inflightPublish struct {
+	node int
+	p    Publish
+}
+
+type inflightAck struct {
+	node              int
+	session, intended uint64
+	seq               uint64
+	ok                bool
+}
+
+type inflightRequest struct {
+	session uint64
+	op      *op
+	attempt uint32
+}
+
+// op is one append of a client, over all its attempts.
+type op struct {
+	producer, sequence uint64
+	write              wire.Write
+	session            uint64 // that the last attempt was addressed to
+	attempt            uint32 // in that session
+	unknown            bool   // an earlier attempt may still be stored
+	waiting            bool   // an attempt is on its way, or being decided
+	done               bool
+	result             wire.AppendResult // the answer that the client believes, when done
+	indefinite         bool              // done without an answer
+}
+
+// confirm is a strict read: what had been acknowledged before it arrived must be in the state that answers it.
+type confirm struct {
+	node  int
+	acked []*op
+}
+
+func newCluster() *cluster {
+	c := &cluster{logID: uuid.UUID{1}, now: time.UnixMilli(1_000_000)}
+	for i := range c.nodes {
+		c.restart(i)
+	}
+	return c
+}
+
+// restart loses everything that a node held in RAM.
+func (c *cluster) restart(i int) {
+	mem := newMemory()
+	c.nodes[i] = &node{mem: mem, core: NewCore(CoreConfig{Layout: testLayout, LogID: c.logID, Window: 3, FrameBytesMax: 600},
+		NewState(c.logID, testLayout), newProducers(), mem)}
+}
+
+// elect makes a node believe that it leads: it reads up to what the engine reports, which may be behind, and fences.
+func (c *cluster) elect(i int, reported int) {
+	n := c.nodes[i]
+	if n.core.Phase() == Serving || n.core.InFlight() > 0 {
+		return
+	}
+	c.leader = i
+	for seq := n.core.State().Seq + 1; seq <= uint64(reported); seq++ {
+		c.check(n.core.Committed(seq, c.log[seq-1]))
+	}
+	c.sessions++
+	n.core.Fence(c.sessions, c.now)
+	c.drain(i)
+}
+
+// drain carries out what a core asks for.
+func (c *cluster) drain(i int) {
+	n := c.nodes[i]
+	c.check(n.core.Pump(c.now))
+	replies, publish := n.core.Take()
+	for _, r := range replies {
+		c.answer(i, r)
+	}
+	for _, p := range publish {
+		c.network = append(c.network, inflightPublish{i, p})
+	}
+}
+
+func (c *cluster) check(err error) {
+	if err != nil && c.problem == nil {
+		c.problem = err
+	}
+}
+
+// serving is the node that serves a session, nil when none does.
+func (c *cluster) serving(session uint64) (int, bool) {
+	for i, n := range c.nodes {
+		if n.core.Phase() == Serving && n.core.session == session {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// route is the session that metadata would name: the one with the highest epoch.
+func (c *cluster) route() (uint64, bool) {
+	var best *Core
+	for _, n := range c.nodes {
+		if n.core.Phase() == Serving && (best == nil || n.core.State().Epoch > best.State().Epoch) {
+			best = n.core
+		}
+	}
+	if best == nil {
+		return 0, false
+	}
+	return best.session, true
+}
+
+// send puts an attempt of an op on its way. Attempts count within a session.
+func (c *cluster) send(o *op) {
+	session, ok := c.route()
+	if !ok {
+		return
+	}
+	if session != o.session {
+		o.session, o.attempt = session, 0
+	}
+	if o.attempt == 0 || o.unknown {
+		o.attempt++
+	}
+	o.waiting = true
+	c.requests = append(c.requests, inflightRequest{session: session, op: o, attempt: o.attempt})
+}
+
+// arrive delivers a request. Nobody subscribes to a session that is over: that is a definite answer.
+func (c *cluster) arrive(k int) {
+	r := c.requests[k]
+	c.requests = append(c.requests[:k:k], c.requests[k+1:]...)
+	i, ok := c.serving(r.session)
+	if !ok {
+		r.op.waiting = false
+		return
+	}
+	c.nodes[i].core.Submit(&Append{
+		Append:   wire.Append{Sequence: r.op.sequence, Attempt: r.attempt, Writes: []wire.Write{r.op.write}},
+		Producer: r.op.producer, Tag: r.op,
+	})
+	c.drain(i)
+}
+
+// giveUpWaiting is a client's time-out: the attempt may still arrive, or its answer may be lost.
+func (o *op) giveUpWaiting() {
+	if o.waiting && !o.done {
+		o.waiting, o.unknown = false, true
+	}
+}
+
+// answer is an answer that reaches its client.
+func (c *cluster) answer(i int, r Reply) {
+	if s, ok := r.Append.Tag.(*confirm); ok {
+		if r.Result.Code == wire.OK {
+			c.checkConfirm(i, s)
+		}
+		return
+	}
+	o := r.Append.Tag.(*op)
+	if o.done {
+		return
+	}
+	o.waiting = false
+	switch r.Result.Code {
+	case wire.OK:
+		o.done, o.result = true, r.Result
+	case wire.Conflict:
+		monotone := o.write.Expected >= wire.NoStream && r.Result.Actual > int64(o.write.Expected)
+		if o.unknown && !monotone {
+			o.done, o.indefinite = true, true
+			return
+		}
+		o.done, o.result = true, r.Result
+	case wire.Retry, wire.NotLeader:
+	case wire.Unknown:
+		o.unknown = true
+	default:
+		c.check(fmt.Errorf("op %d/%d was answered %v: %s", o.producer, o.sequence, r.Result.Code, r.Result.Detail))
+	}
+}
+
+func (c *cluster) checkConfirm(i int, s *confirm) {
+	for _, o := range s.acked {
+		at := o.result.Writes[0]
+		events := c.nodes[i].mem.streams[string(o.write.Stream)]
+		if int64(len(events)) < at.FirstVersion || events[at.FirstVersion-1].ID != o.write.Events[0].ID {
+			c.check(fmt.Errorf("a strict read at node %d does not see version %d of %q, acknowledged before it arrived", i, at.FirstVersion, o.write.Stream))
+		}
+	}
+}
+
+func (c *cluster) confirm(i int) {
+	s := &confirm{node: i}
+	for _, o := range c.ops {
+		if o.done && !o.indefinite && o.result.Code == wire.OK && !o.byCommand() {
+			s.acked = append(s.acked, o)
+		}
+	}
+	c.nodes[i].core.Submit(&Append{Tag: s})
+	c.drain(i)
+}
+
+// deliver hands a publish to the engine: the fence compares numbers only.
+func (c *cluster) deliver(k int, keep bool) {
+	p := c.network[k]
+	if !keep {
+		c.network = append(c.network[:k:k], c.network[k+1:]...)
+	}
+	ack := inflightAck{node: p.node, session: p.p.Session, intended: p.p.Seq}
+	if uint64(len(c.log)) == p.p.Seq-1 {
+		c.log = append(c.log, p.p.Data)
+		ack.ok, ack.seq = true, p.p.Seq
+	}
+	c.acks = append(c.acks, ack)
+}
+
+// refuse answers a publish with an error, although it may still be stored later.
+func (c *cluster) refuse(k int) {
+	p := c.network[k]
+	c.acks = append(c.acks, inflightAck{node: p.node, session: p.p.Session, intended: p.p.Seq})
+}
+
+func (c *cluster) ackArrives(k int) {
+	a := c.acks[k]
+	c.acks = append(c.acks[:k:k], c.acks[k+1:]...)
+	core := c.nodes[a.node].core
+	if a.ok {
+		c.check(core.Acked(a.session, a.intended, a.seq))
+	} else {
+		core.Failed(a.session)
+	}
+	c.drain(a.node)
+}
+
+// valid folds the log by V, or takes every frame as it comes when V is switched off.
+func (c *cluster) valid(useV bool) ([]storedRecord, error) {
+	state := NewState(c.logID, testLayout)
+	var all []storedRecord
+	for i, data := range c.log {
+		f, ok, err := state.Apply(uint64(i+1), data)
+		if err != nil {
+			return nil, err
+		}
+		if !ok && useV {
+			continue
+		}
+		records, err := recordsOf(&f)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, records...)
+	}
+	return all, nil
+}
+
+// verify checks every promise against the log as it stands.
+func (c *cluster) verify(useV bool) error {
+	if c.problem != nil {
+		return c.problem
+	}
+	records, err := c.valid(useV)
+	if err != nil {
+		return err
+	}
+	next := map[int32]int64{}
+	versions := map[string]int64{}
+	byID := map[uuid.UUID]storedRecord{}
+	for _, r := range records {
+		if r.Offset != next[r.Partition] {
+			return fmt.Errorf("partition %d: offset %d where %d is due", r.Partition, r.Offset, next[r.Partition])
+		}
+		next[r.Partition]++
+		if r.Version != versions[r.Stream]+1 {
+			return fmt.Errorf("stream %q: version %d follows %d", r.Stream, r.Version, versions[r.Stream])
+		}
+		versions[r.Stream]++
+		if _, twice := byID[r.ID]; twice {
+			return fmt.Errorf("event %s of stream %q is stored twice", r.ID, r.Stream)
+		}
+		byID[r.ID] = r
+	}
+	for _, o := range c.ops {
+		if !o.done || o.indefinite {
+			continue
+		}
+		if err := verifyOp(o, byID); err != nil {
+			return fmt.Errorf("producer %d, sequence %d, expected %d of %q: %w", o.producer, o.sequence, o.write.Expected, o.write.Stream, err)
+		}
+	}
+	return nil
+}
+
+func verifyOp(o *op, byID map[uuid.UUID]storedRecord) error {
+	for i, e := range o.write.Events {
+		r, stored := byID[e.ID]
+		switch {
+		case o.result.Code == wire.Conflict && stored:
+			return fmt.Errorf("answered conflict, but event %d is stored at version %d", i, r.Version)
+		case o.byCommand():
+			continue
+		case o.result.Code == wire.OK && !stored:
+			return fmt.Errorf("answered success, but event %d is not in the log", i)
+		case o.result.Code == wire.OK:
+			at := o.result.Writes[0]
+			if r.Version != at.FirstVersion+int64(i) || r.Offset != at.FirstOffset+int64(i) {
+				return fmt.Errorf("event %d was answered version %d offset %d, and is at %d, %d", i, at.FirstVersion+int64(i), at.FirstOffset+int64(i), r.Version, r.Offset)
+			}
+			if o.write.Expected >= wire.NoStream && at.FirstVersion != int64(o.write.Expected)+1 {
+				return fmt.Errorf("stored at version %d", at.FirstVersion)
+			}
+		}
+	}
+	return nil
+}
+
+// heal delivers what is under way, elects a node over the whole log and lets every client finish.
+func (c *cluster) heal() error {
+	for range 200 {
+		for len(c.network) > 0 {
+			c.deliver(0, false)
+		}
+		for len(c.acks) > 0 {
+			c.ackArrives(0)
+		}
+		for i, n := range c.nodes {
+			if i != c.leader {
+				n.core.Deposed()
+				c.drain(i)
+			}
+		}
+		n := c.nodes[c.leader]
+		if n.core.InFlight() > 0 { // its publish or the answer was lost
+			n.core.Failed(n.core.session)
+			c.drain(c.leader)
+		}
+		if n.core.Phase() != Serving {
+			c.elect(c.leader, len(c.log))
+		}
+		for len(c.requests) > 0 {
+			c.arrive(0)
+		}
+		open := 0
+		for _, o := range c.ops {
+			if o.done {
+				continue
+			}
+			if o.unknown && o.write.Expected < wire.NoStream && o.attempt > 1 && !o.waiting {
+				o.done, o.indefinite = true, true // the client's budget ends
+				continue
+			}
+			open++
+			if !o.waiting {
+				c.send(o)
+			}
+		}
+		if open == 0 && len(c.network) == 0 && len(c.acks) == 0 && len(c.requests) == 0 {
+			return c.verify(true)
+		}
+		if c.problem != nil {
+			return c.problem
+		}
+	}
+	return fmt.Errorf("the healed cluster does not come to rest: %d publishes, %d acks, %d requests", len(c.network), len(c.acks), len(c.requests))
+}
+
+func partitionOf(stream string) int32 { return partitioner.Partition(stream, testLayout.Partitions) }
+
+// byCommand says whether an op may have been answered with the result of another op of the same command.
+func (o *op) byCommand() bool {
+	return o.result.Code == wire.OK && o.result.Duplicate && len(o.write.CommandID) > 0
+}

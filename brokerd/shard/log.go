@@ -1,0 +1,39 @@
+package shard
+
+import (
+	"context"
+	"iter"
+)
+
+// Log is the engine stream of a shard, as the sequencer needs it.
+type Log interface {
+	// Leader says whether this node leads the engine stream. It is a hint: the barrier is the proof.
+	Leader() bool
+	// LastSeq is the sequence of the last message that the engine reports.
+	LastSeq(ctx context.Context) (uint64, error)
+	// Read yields the messages from one sequence to another, both included, without a gap.
+	Read(ctx context.Context, from, to uint64) iter.Seq2[Message, error]
+	// Session opens a way to publish whose acknowledgements arrive at acks, in the order of the engine's answers, from another goroutine.
+	// Losing the connection is reported as an Ack with an error.
+	Session(session uint64, acks func(Ack)) (Session, error)
+}
+
+// Session publishes frames under an inbox of its own.
+type Session interface {
+	// Publish sends a frame that the engine must store at seq or refuse. It does not wait.
+	Publish(seq uint64, data []byte) error
+	Close() error
+}
+
+// Message is one stored engine message.
+type Message struct {
+	Seq  uint64
+	Data []byte
+}
+
+// Ack is the engine's answer to a publish: it stored at Seq what was meant for Intended, unless Err is set.
+type Ack struct {
+	Intended uint64
+	Seq      uint64
+	Err      error
+}

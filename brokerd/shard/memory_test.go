@@ -1,0 +1,102 @@
+package shard
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/strandlog/strand/internal/recordbatch"
+	"github.com/strandlog/strand/internal/wire"
+)
+
+// storedRecord is one record of a valid frame, as the tests look at it.
+type storedRecord struct {
+	StoredEvent
+	Partition int32
+	Stream    string
+	Version   int64
+	Command   string
+}
+
+// recordsOf decodes the records of a frame without any of the code under test but the batch codec.
+func recordsOf(f *Frame) ([]storedRecord, error) {
+	var out []storedRecord
+	for _, e := range f.Entries {
+		for rest := e.Batches; len(rest) > 0; {
+			b, after, err := recordbatch.Parse(rest)
+			if err != nil {
+				return nil, err
+			}
+			rest = after
+			for r, err := range b.Records() {
+				if err != nil {
+					return nil, err
+				}
+				id, _ := r.Headers.Get(wire.HeaderID)
+				v, _ := r.Headers.Get(wire.HeaderVersion)
+				c, _ := r.Headers.Get(wire.HeaderCommandID)
+				out = append(out, storedRecord{
+					StoredEvent: StoredEvent{ID: uuid.UUID(id), Offset: r.Offset, Timestamp: r.Timestamp},
+					Partition:   e.Partition, Stream: string(r.Key), Version: int64(binary.BigEndian.Uint64(v)), Command: string(c),
+				})
+			}
+		}
+	}
+	return out, nil
+}
+
+// memory is a materializer in plain maps.
+type memory struct {
+	streams map[string][]storedRecord
+	applied uint64
+}
+
+func newMemory() *memory { return &memory{streams: map[string][]storedRecord{}} }
+
+func (m *memory) Apply(c Committed) error {
+	records, err := recordsOf(&c.Frame)
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		if int64(len(m.streams[r.Stream]))+1 != r.Version {
+			return fmt.Errorf("stream %q: version %d after %d", r.Stream, r.Version, len(m.streams[r.Stream]))
+		}
+		m.streams[r.Stream] = append(m.streams[r.Stream], r)
+	}
+	for _, h := range c.Heads {
+		if n := int64(len(m.streams[h.Stream])); h.Version > n {
+			return fmt.Errorf("head of %q is said to be %d, the frame makes it %d", h.Stream, h.Version, n)
+		}
+	}
+	m.applied = c.State.Seq
+	return nil
+}
+
+func (m *memory) Head(_ int32, stream []byte) (int64, error) {
+	return int64(len(m.streams[string(stream)])), nil
+}
+
+func (m *memory) Events(_ int32, stream []byte, from int64, n int) ([]StoredEvent, error) {
+	var out []StoredEvent
+	for _, r := range m.streams[string(stream)] {
+		if r.Version >= from && len(out) < n {
+			out = append(out, r.StoredEvent)
+		}
+	}
+	return out, nil
+}
+
+func (m *memory) Command(_ int32, stream, id []byte) (Written, bool, error) {
+	var w Written
+	for _, r := range m.streams[string(stream)] {
+		if r.Command != string(id) {
+			continue
+		}
+		if w.Count == 0 {
+			w = Written{FirstVersion: r.Version, FirstOffset: r.Offset, Timestamp: r.Timestamp}
+		}
+		w.Count++
+	}
+	return w, w.Count > 0, nil
+}

@@ -1,0 +1,311 @@
+package shard
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	crand "crypto/rand"
+
+	"github.com/strandlog/strand/internal/wire"
+)
+
+// run is the sequencer's goroutine.
+func (s *Shard) run(ctx context.Context, ready chan<- error) {
+	defer close(s.done)
+	defer s.endSession()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	backoff := time.Duration(0)
+	for {
+		wait := s.cfg.LeadershipPolling
+		switch s.core.Phase() {
+		case Serving:
+			backoff = 0
+			if !s.cfg.Log.Leader() {
+				s.core.Deposed()
+				break
+			}
+			if ready != nil {
+				ready <- nil
+				ready = nil
+			}
+		case Stopped:
+			s.endSession()
+			if ready != nil {
+				ready <- s.core.Cause()
+				ready = nil
+			}
+		default:
+			if s.core.InFlight() > 0 {
+				break
+			}
+			s.endSession()
+			if err := s.fence(ctx); err != nil && ctx.Err() == nil && s.core.Phase() != Stopped {
+				backoff = min(max(2*backoff, 10*time.Millisecond), s.cfg.FenceBackoffMax)
+				wait = backoff/2 + rand.N(backoff/2+1)
+				s.cfg.Logger.Warn("the sequencer could not fence, trying again", "error", err, "after", wait)
+			}
+		}
+		if s.core.InFlight() > 0 {
+			wait = max(s.cfg.PublishTimeout-time.Since(s.published), 0)
+		}
+		space := s.turn()
+		timer.Reset(wait)
+		select {
+		case <-s.wake:
+		case <-space:
+		case <-timer.C:
+			if s.core.InFlight() > 0 && time.Since(s.published) >= s.cfg.PublishTimeout {
+				s.cfg.Logger.Warn("the engine did not answer a publish in time", "timeout", s.cfg.PublishTimeout)
+				s.core.Failed(s.sessionID)
+			}
+		case <-ctx.Done():
+			s.drain()
+			return
+		}
+		s.input()
+	}
+}
+
+// input takes what other goroutines handed in: acknowledgements first, they make room in the window.
+func (s *Shard) input() {
+	s.mu.Lock()
+	in := s.inbox
+	s.inbox = inbox{}
+	s.mu.Unlock()
+	for _, a := range in.acks {
+		switch {
+		case a.Err != nil:
+			s.cfg.Logger.Warn("a publish failed", "session", a.session, "seq", a.Intended, "error", a.Err)
+			s.core.Failed(a.session)
+		default:
+			s.stopped(s.core.Acked(a.session, a.Intended, a.Seq))
+		}
+	}
+	for _, a := range in.appends {
+		s.core.Submit(a)
+	}
+}
+
+// turn builds what can be built and carries out what the core asks for. While the writer is too far behind, admission waits for
+// the channel that it returns.
+func (s *Shard) turn() <-chan struct{} {
+	space, full := s.store.full()
+	if !full {
+		s.stopped(s.core.Pump(s.cfg.Clock()))
+	}
+	s.report()
+	s.flush()
+	return space
+}
+
+// flush sends the core's replies and publishes its frames.
+func (s *Shard) flush() {
+	replies, publish := s.core.Take()
+	for _, r := range replies {
+		s.answer(r)
+	}
+	for _, p := range publish {
+		s.published = time.Now()
+		if err := s.session.Publish(p.Seq, p.Data); err != nil {
+			s.ack(p.Session, Ack{Intended: p.Seq, Err: err})
+		}
+	}
+	if serving := s.core.Phase() == Serving; serving != s.open {
+		if serving {
+			s.open = true
+			s.cfg.Opened(s, s.sessionID, s.core.State().Epoch)
+		} else {
+			s.closeSession()
+		}
+	}
+}
+
+func (s *Shard) answer(r Reply) {
+	req := r.Append.Tag.(*request) //nolint:errcheck // Append alone sets it
+	req.results[r.Append.Index] = r.Result
+	if req.left--; req.left > 0 {
+		return
+	}
+	s.mu.Lock()
+	s.queued -= req.bytes
+	s.mu.Unlock()
+	req.done(req.results)
+}
+
+// report publishes where the shard stands. Before the replies: who has an answer finds it in the status.
+func (s *Shard) report() {
+	state := s.core.State()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status.Phase, s.status.Cause, s.status.Epoch, s.status.Session = s.core.Phase(), s.core.Cause(), state.Epoch, s.sessionID
+	s.status.Next = append(s.status.Next[:0:0], state.Next...)
+	s.status.Stats = s.core.stats
+}
+
+func (s *Shard) stopped(err error) {
+	if err != nil {
+		s.cfg.Logger.Error("the shard stops: its log cannot be served", "error", err)
+	}
+}
+
+// fence reads the log to the end that the engine reports and publishes a barrier behind it.
+func (s *Shard) fence(ctx context.Context) error {
+	if !s.cfg.Log.Leader() {
+		return nil
+	}
+	if err := s.follow(ctx); err != nil {
+		return err
+	}
+	id, err := newSession()
+	if err != nil {
+		return err
+	}
+	session, err := s.cfg.Log.Session(id, func(a Ack) { s.ack(id, a) })
+	if err != nil {
+		return fmt.Errorf("opening a session: %w", err)
+	}
+	s.session, s.sessionID = session, id
+	s.core.Fence(id, s.cfg.Clock())
+	return nil
+}
+
+// follow applies the log up to the last message that the engine reports.
+func (s *Shard) follow(ctx context.Context) error {
+	last, err := s.cfg.Log.LastSeq(ctx)
+	if err != nil {
+		return fmt.Errorf("asking the engine for its last sequence: %w", err)
+	}
+	m := s.store.mark
+	if last < max(m.seq, s.core.State().Seq) {
+		err := fmt.Errorf("%w: it ends at engine sequence %d, but frames were acknowledged up to %d. Restore the log from a backup, or accept the loss by giving the topic a new log UUID",
+			ErrDiverged, last, max(m.seq, s.core.State().Seq))
+		s.core.Stop(err)
+		return err
+	}
+	if err := s.anchor(ctx); err != nil {
+		return err
+	}
+	for msg, err := range s.cfg.Log.Read(ctx, s.core.State().Seq+1, last) {
+		if err != nil {
+			return fmt.Errorf("reading the log: %w", err)
+		}
+		if err := s.core.Committed(msg.Seq, msg.Data); err != nil {
+			return err
+		}
+		if st := s.core.State(); msg.Seq == m.seq && st.Sum != m.sum {
+			err := fmt.Errorf("%w: the log at engine sequence %d is not the one that was acknowledged", ErrDiverged, m.seq)
+			s.core.Stop(err)
+			return err
+		}
+		if space, full := s.store.full(); full {
+			select {
+			case <-space:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	return nil
+}
+
+// anchor checks once that the log still holds the frame at which segments and index end.
+func (s *Shard) anchor(ctx context.Context) error {
+	st := s.core.State()
+	if s.anchored || st.Seq == 0 {
+		s.anchored = true
+		return nil
+	}
+	for msg, err := range s.cfg.Log.Read(ctx, st.Seq, st.Seq) {
+		if err != nil {
+			return fmt.Errorf("reading the log: %w", err)
+		}
+		if f, err := DecodeFrame(msg.Data); err != nil {
+			s.core.Stop(&CorruptError{Seq: msg.Seq, Reason: err})
+			return s.core.Cause()
+		} else if f.Sum != st.Sum {
+			s.core.Stop(fmt.Errorf("%w: the log at engine sequence %d is not the one that the index was built from", ErrDiverged, st.Seq))
+			return s.core.Cause()
+		}
+	}
+	s.anchored = true
+	return nil
+}
+
+// newSession draws a session id that was never used and never will be.
+func newSession() (uint64, error) {
+	var b [8]byte
+	for {
+		if _, err := crand.Read(b[:]); err != nil {
+			return 0, fmt.Errorf("drawing a session id: %w", err)
+		}
+		if id := binary.LittleEndian.Uint64(b[:]); id != 0 {
+			return id, nil
+		}
+	}
+}
+
+// drain ends the session: nothing is admitted, the window may finish.
+func (s *Shard) drain() {
+	s.closeSession()
+	s.core.refuseQueue()
+	deadline := time.NewTimer(s.cfg.PublishTimeout)
+	defer deadline.Stop()
+	for expired := false; s.core.Phase() == Serving && s.core.InFlight() > 0 && !expired; {
+		s.flush()
+		select {
+		case <-s.wake:
+			s.input()
+			s.core.refuseQueue()
+		case <-deadline.C:
+			expired = true
+		}
+	}
+	s.input()
+	s.core.Stop(errClosed)
+	s.report()
+	s.flush()
+}
+
+var errClosed = errors.New("the shard is closed")
+
+func (s *Shard) closeSession() {
+	if s.open {
+		s.open = false
+		s.cfg.Closed(s.sessionID)
+	}
+}
+
+func (s *Shard) endSession() {
+	s.closeSession()
+	if s.session == nil {
+		return
+	}
+	if err := s.session.Close(); err != nil {
+		s.cfg.Logger.Warn("closing a session", "error", err)
+	}
+	s.session = nil
+}
+
+// ShardInfo describes the shard for metadata.
+func (s *Shard) ShardInfo(node string) wire.ShardInfo {
+	st := s.Status()
+	info := wire.ShardInfo{Shard: s.cfg.Layout.Shard, State: st.Phase.String(), Node: node, Epoch: st.Epoch, Session: st.Session}
+	if st.Cause != nil {
+		info.Detail = st.Cause.Error()
+	}
+	switch codeOf(st.Cause) {
+	case wire.Corrupt:
+		info.State = "corrupt"
+	case wire.LogDiverged:
+		info.State = "diverged"
+	}
+	for slot, next := range st.Next {
+		info.Partitions = append(info.Partitions, wire.PartitionInfo{Partition: s.cfg.Layout.Partition(slot), HighWatermark: next})
+	}
+	return info
+}

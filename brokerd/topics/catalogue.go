@@ -1,0 +1,224 @@
+package topics
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/strandlog/strand/internal/wire"
+)
+
+// Event is one event of the catalogue.
+type Event struct {
+	Stream  string // topic-NAME
+	Version int64
+	Type    string
+	Data    []byte
+}
+
+// Log is the catalogue's own topic.
+type Log interface {
+	// Append adds one event to a stream at exactly the version after expected, or answers ErrConflict.
+	Append(ctx context.Context, stream string, expected int64, typ string, data []byte) error
+	// Events yields all events in the order of the log.
+	Events(ctx context.Context) iter.Seq2[Event, error]
+}
+
+// ErrConflict is the answer of a Log to an append whose expected version does not hold.
+var ErrConflict = errors.New("the catalogue has changed")
+
+// Shards starts and removes what a topic consists of. Both do nothing where there is nothing left to do.
+type Shards interface {
+	Start(ctx context.Context, t Topic) error
+	Remove(ctx context.Context, t Topic) error
+}
+
+// Config sets a catalogue's defaults.
+type Config struct {
+	Shards int              // of a topic that does not say, default 1
+	Clock  func() time.Time // default time.Now
+}
+
+// Catalogue knows the topics.
+type Catalogue struct {
+	log    Log
+	shards Shards
+	cfg    Config
+
+	change sync.Mutex // held for the whole of a change; taken before mu
+
+	mu     sync.RWMutex
+	byName map[string]Topic
+}
+
+// Open reads the catalogue, starts the topics that are ready and finishes creations and deletions that were cut off.
+func Open(ctx context.Context, log Log, shards Shards, cfg Config) (*Catalogue, error) {
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	cfg.Shards = max(cfg.Shards, 1)
+	c := &Catalogue{log: log, shards: shards, cfg: cfg, byName: map[string]Topic{}}
+	if err := c.read(ctx); err != nil {
+		return nil, err
+	}
+	for _, t := range c.sorted() {
+		var err error
+		switch t.State {
+		case Ready:
+			err = shards.Start(ctx, t)
+		case Creating:
+			_, err = c.start(ctx, t)
+		case Deleting:
+			err = c.remove(ctx, t)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("opening topic %q (%s): %w", t.Name, t.State, err)
+		}
+	}
+	return c, nil
+}
+
+func (c *Catalogue) read(ctx context.Context) error {
+	byName := map[string]Topic{}
+	for e, err := range c.log.Events(ctx) {
+		if err != nil {
+			return fmt.Errorf("reading the catalogue: %w", err)
+		}
+		t, err := byName[e.Stream].evolve(e)
+		if err != nil {
+			return err
+		}
+		byName[e.Stream] = t
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.byName = byName
+	return nil
+}
+
+// Create creates a topic. It returns when the topic can be used. Errors: ErrExists, ErrInvalid.
+func (c *Catalogue) Create(ctx context.Context, spec wire.TopicSpec) (Topic, error) {
+	spec, err := complete(spec, c.cfg.Shards)
+	if err != nil {
+		return Topic{}, err
+	}
+	c.change.Lock()
+	defer c.change.Unlock()
+	old := c.get(stream(spec.Name))
+	switch old.State {
+	case Ready:
+		return Topic{}, fmt.Errorf("%w: %q (id %s)", ErrExists, spec.Name, old.ID)
+	case Creating, Deleting: // cut off half-way: nobody has used it
+		if err := c.remove(ctx, old); err != nil {
+			return Topic{}, err
+		}
+		old = c.get(stream(spec.Name))
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Topic{}, fmt.Errorf("drawing a topic id: %w", err)
+	}
+	data, err := json.Marshal(created{ID: id, LogID: uuid.New(), Spec: spec, Created: c.cfg.Clock().UTC()})
+	if err != nil {
+		return Topic{}, fmt.Errorf("encoding topic %q: %w", spec.Name, err)
+	}
+	old.Name = spec.Name
+	t, err := c.record(ctx, old, typeCreated, data)
+	if err != nil {
+		return Topic{}, err
+	}
+	return c.start(ctx, t)
+}
+
+// Delete removes a topic with everything in it. Errors: ErrUnknown.
+func (c *Catalogue) Delete(ctx context.Context, id uuid.UUID) error {
+	c.change.Lock()
+	defer c.change.Unlock()
+	t, ok := c.ByID(id)
+	if !ok {
+		return fmt.Errorf("%w: no topic has the id %s", ErrUnknown, id)
+	}
+	t, err := c.record(ctx, t, typeDeleting, nil)
+	if err != nil {
+		return err
+	}
+	return c.remove(ctx, t)
+}
+
+// ByName finds a topic that is ready.
+func (c *Catalogue) ByName(name string) (Topic, bool) {
+	t := c.get(stream(name))
+	return t, t.State == Ready
+}
+
+// ByID finds a topic that is ready.
+func (c *Catalogue) ByID(id uuid.UUID) (Topic, bool) {
+	for _, t := range c.sorted() {
+		if t.ID == id && t.State == Ready {
+			return t, true
+		}
+	}
+	return Topic{}, false
+}
+
+// List returns the topics that are ready, by name.
+func (c *Catalogue) List() []Topic {
+	return slices.DeleteFunc(c.sorted(), func(t Topic) bool { return t.State != Ready })
+}
+
+func (c *Catalogue) start(ctx context.Context, t Topic) (Topic, error) {
+	if err := c.shards.Start(ctx, t); err != nil {
+		return t, err
+	}
+	return c.record(ctx, t, typeReady, nil)
+}
+
+func (c *Catalogue) remove(ctx context.Context, t Topic) error {
+	if err := c.shards.Remove(ctx, t); err != nil {
+		return err
+	}
+	_, err := c.record(ctx, t, typeGone, nil)
+	return err
+}
+
+// record appends one event of a topic and folds it.
+func (c *Catalogue) record(ctx context.Context, t Topic, typ string, data []byte) (Topic, error) {
+	name := stream(t.Name)
+	if err := c.log.Append(ctx, name, t.version, typ, data); err != nil {
+		return t, fmt.Errorf("recording %s of topic %q in the catalogue: %w", typ, t.Name, err)
+	}
+	t, err := t.evolve(Event{Stream: name, Version: t.version + 1, Type: typ, Data: data})
+	if err != nil {
+		return t, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.byName[name] = t
+	return t, nil
+}
+
+func stream(name string) string { return "topic-" + name }
+
+func (c *Catalogue) get(stream string) Topic {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.byName[stream]
+}
+
+func (c *Catalogue) sorted() []Topic {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	all := make([]Topic, 0, len(c.byName))
+	for _, t := range c.byName {
+		all = append(all, t)
+	}
+	slices.SortFunc(all, func(a, b Topic) int { return cmp.Compare(a.Name, b.Name) })
+	return all
+}

@@ -1,0 +1,72 @@
+package topics
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/strandlog/strand/internal/wire"
+)
+
+// The identities of refusals.
+var (
+	ErrExists  = errors.New("topic exists")
+	ErrUnknown = errors.New("unknown topic")
+	ErrInvalid = errors.New("invalid topic")
+)
+
+// InvalidError says what is wrong with a topic to be created. It is an ErrInvalid.
+type InvalidError struct{ Topic, Reason string }
+
+func (e *InvalidError) Error() string { return fmt.Sprintf("topic %q: %s", e.Topic, e.Reason) }
+
+// Is makes errors.Is(err, ErrInvalid) true.
+func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
+
+// The defaults of a topic.
+const (
+	KindVersioned     = "versioned"
+	PartitionsDefault = 8
+)
+
+// complete fills in the defaults and checks the rest.
+func complete(s wire.TopicSpec, shardsDefault int) (wire.TopicSpec, error) {
+	if s.Kind == "" {
+		s.Kind = KindVersioned
+	}
+	if s.Partitions == 0 {
+		s.Partitions = PartitionsDefault
+	}
+	if s.Shards == 0 {
+		s.Shards = min(shardsDefault, s.Partitions)
+	}
+	refuse := func(format string, args ...any) (wire.TopicSpec, error) {
+		return s, &InvalidError{Topic: s.Name, Reason: fmt.Sprintf(format, args...)}
+	}
+	switch {
+	case s.Name == "":
+		return refuse("a topic needs a name")
+	case len(s.Name) > wire.TopicBytesMax:
+		return refuse("the name has %d bytes, at most %d are allowed", len(s.Name), wire.TopicBytesMax)
+	case !validName(s.Name):
+		return refuse("a name consists of letters, digits, '.', '_' and '-' and begins with a letter or a digit")
+	case s.Kind != KindVersioned:
+		return refuse("kind %q is not one that this brokerd keeps: use %q", s.Kind, KindVersioned)
+	case s.Partitions < 1 || s.Partitions > wire.PartitionsMax:
+		return refuse("%d partitions: 1 to %d are possible", s.Partitions, wire.PartitionsMax)
+	case s.Shards < 1 || s.Shards > s.Partitions:
+		return refuse("%d shards: there can be 1 to as many as partitions (%d)", s.Shards, s.Partitions)
+	}
+	return s, nil
+}
+
+func validName(name string) bool {
+	for i, r := range []byte(name) {
+		switch {
+		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
+		case i > 0 && (r == '.' || r == '_' || r == '-'):
+		default:
+			return false
+		}
+	}
+	return name != ""
+}
