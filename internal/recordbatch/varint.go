@@ -6,26 +6,28 @@ import (
 	"math/bits"
 )
 
-// The format has two widths of zigzag varint. A 32-bit one that is padded beyond five bytes is refused, as Kafka's clients refuse it.
+// varint32 reads a 32-bit zigzag varint that begins at b[at]. next is 0 when there is none, be it that the varint is padded beyond
+// five bytes: Kafka's clients refuse that too.
+func varint32(b []byte, at int) (v, next int) {
+	var zigzag uint64
+	for shift := 0; shift < 7*varint32BytesMax && at < len(b); shift += 7 {
+		c := b[at]
+		at++
+		zigzag |= uint64(c&0x7f) << shift
+		if c >= 0x80 {
+			continue
+		}
+		if zigzag > math.MaxUint32 {
+			return 0, 0
+		}
+		return int(zigzag>>1) ^ -int(zigzag&1), at
+	}
+	return 0, 0
+}
+
 const varint32BytesMax = 5
 
-// varint32 reads a 32-bit varint that begins at b[at]. next is 0 when there is none.
-func varint32(b []byte, at int) (v, next int) {
-	if at < len(b) && b[at] < 0x80 {
-		return int(b[at]>>1) ^ -int(b[at]&1), at + 1
-	}
-	return varint32Slow(b, at)
-}
-
-func varint32Slow(b []byte, at int) (v, next int) {
-	long, n := binary.Varint(b[at:])
-	if n <= 0 || n > varint32BytesMax || long < math.MinInt32 || long > math.MaxInt32 {
-		return 0, 0
-	}
-	return int(long), at + n
-}
-
-// varint64 reads a 64-bit varint that begins at b[at]. next is 0 when there is none.
+// varint64 reads a 64-bit zigzag varint that begins at b[at]. next is 0 when there is none.
 func varint64(b []byte, at int) (v int64, next int) {
 	v, n := binary.Varint(b[at:])
 	if n <= 0 {
