@@ -1,0 +1,124 @@
+package projections
+
+import (
+	"context"
+	"reflect"
+	"runtime/debug"
+
+	"github.com/strandlog/strand/eventstore"
+)
+
+// delivery is one record on its way from the log into a commit.
+type delivery struct {
+	mark    Mark // once the record is projected
+	size    int  // bytes that it holds in memory
+	handled bool // a handler wants it; otherwise event is empty and only the mark counts
+	event   eventstore.Event
+}
+
+// application runs the handlers over one batch, inside a commit.
+type application[T any] struct {
+	projection *Projection[T]
+	handlers   map[reflect.Type][]Handler[T]
+	batch      []delivery
+	failed     int // index of the delivery whose handler failed, -1 if none did
+}
+
+// apply loads the rows of all folds, runs the handlers of single events in the order of the log, then those of batches.
+func (a *application[T]) apply(ctx context.Context, tx T) error {
+	a.failed = -1
+	if err := a.load(ctx, tx); err != nil {
+		return err
+	}
+	for i, d := range a.batch {
+		if !d.handled {
+			continue
+		}
+		for _, h := range a.handlers[reflect.TypeOf(d.event.Data)] {
+			if h.one == nil {
+				continue
+			}
+			if err := a.guard(i, func() error { return h.one(ctx, tx, d.event) }); err != nil {
+				return err
+			}
+		}
+	}
+	for _, h := range a.projection.handlers {
+		if h.many == nil {
+			continue
+		}
+		events, first := a.eventsOf(h)
+		if len(events) == 0 {
+			continue
+		}
+		if err := a.guard(first, func() error { return h.many(ctx, tx, events) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load brings the rows of the whole batch into tx at once.
+func (a *application[T]) load(ctx context.Context, tx T) error {
+	var (
+		keys []string
+		load func(context.Context, T, []string) error
+	)
+	for i, d := range a.batch {
+		if !d.handled {
+			continue
+		}
+		for _, h := range a.handlers[reflect.TypeOf(d.event.Data)] {
+			if h.key == nil {
+				continue
+			}
+			load = h.load
+			err := a.guard(i, func() error {
+				if key := h.key(d.event); key != "" {
+					keys = append(keys, key)
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	return load(ctx, tx, keys)
+}
+
+func (a *application[T]) eventsOf(h Handler[T]) (events []eventstore.Event, first int) {
+	for i, d := range a.batch {
+		if d.handled && reflect.TypeOf(d.event.Data) == h.event {
+			if len(events) == 0 {
+				first = i
+			}
+			events = append(events, d.event)
+		}
+	}
+	return events, first
+}
+
+// guard calls fn on behalf of a handler of the delivery i. An error or a panic of fn comes back as a HandlerError.
+func (a *application[T]) guard(i int, fn func() error) error {
+	err := call(fn)
+	if err == nil {
+		return nil
+	}
+	a.failed = i
+	e := a.batch[i].event
+	return &HandlerError{Projection: a.projection.ID(), Position: e.Position, Stream: e.Stream.String(), Type: e.Type, Err: err}
+}
+
+// call turns a panic of fn into an error.
+func call(fn func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	return fn()
+}

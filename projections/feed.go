@@ -1,0 +1,84 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"reflect"
+
+	"github.com/google/uuid"
+
+	"github.com/strandlog/strand/commitlog"
+	"github.com/strandlog/strand/eventstore"
+)
+
+// feed reads the partitions of a store's topic for one projection.
+type feed struct {
+	store   *eventstore.Store
+	topic   commitlog.Topic
+	id      ID
+	handled map[reflect.Type]bool
+	live    bool // goes on with what is appended later; otherwise it ends where the partitions ended when topic was read
+}
+
+// deliveries yields every record of a partition from a mark on. The record before the mark is read again, to see that
+// it is still the one that the mark names.
+func (f *feed) deliveries(ctx context.Context, partition int32, from Mark) iter.Seq2[delivery, error] {
+	return func(yield func(delivery, error) bool) {
+		end := f.topic.Partitions[partition].End
+		if from.Next > end {
+			yield(delivery{}, f.diverged(partition, "the checkpoint is at offset %d, the log ends at %d", from.Next, end))
+			return
+		}
+		start, to := from.Next, end
+		if from.EventID != uuid.Nil && from.Next > 0 {
+			start--
+		}
+		if f.live {
+			to = 0
+		}
+		next := from.Next
+		for e, err := range f.events(ctx, partition, start, to) {
+			switch {
+			case err != nil:
+				yield(delivery{}, err)
+				return
+			case e.Position.Offset >= from.Next:
+				next = e.Position.Offset + 1
+				if !yield(f.deliver(e), nil) {
+					return
+				}
+			case e.ID != from.EventID:
+				yield(delivery{}, f.diverged(partition, "the event at offset %d was %s and is %s", start, from.EventID, e.ID))
+				return
+			}
+		}
+		if next < end { // the last records are of categories that the store was not given
+			yield(delivery{mark: Mark{Next: end}}, nil)
+		}
+	}
+}
+
+// events reads a partition. A range that is empty already is not asked for, because 0 has a meaning of its own as its end.
+func (f *feed) events(ctx context.Context, partition int32, from, to int64) iter.Seq2[eventstore.Event, error] {
+	if !f.live && from >= to {
+		return func(func(eventstore.Event, error) bool) {}
+	}
+	return f.store.Partition(ctx, partition, from, to, f.live)
+}
+
+func (f *feed) deliver(e eventstore.Event) delivery {
+	d := delivery{mark: Mark{Next: e.Position.Offset + 1, LogEpoch: e.Position.Epoch, EventID: e.ID}}
+	if f.handled[reflect.TypeOf(e.Data)] {
+		d.event, d.handled, d.size = e, true, sizeOf(e)
+	}
+	return d
+}
+
+func (f *feed) diverged(partition int32, format string, args ...any) error {
+	return &DivergedError{Projection: f.id, Topic: f.topic.Name, Partition: partition, Reason: fmt.Sprintf(format, args...)}
+}
+
+func (f *feed) source() Source {
+	return Source{Topic: f.topic.Name, TopicID: f.topic.ID, LogID: f.topic.LogID}
+}

@@ -1,0 +1,127 @@
+package projections_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/strandlog/strand/projections"
+	"github.com/strandlog/strand/projections/projectionstest"
+)
+
+func TestMemoryIsASink(t *testing.T) {
+	type counter struct{ N int64 }
+	projectionstest.Run(t, func(t *testing.T) projectionstest.Harness[*projections.Rows[counter]] {
+		memory := projections.NewMemory[counter]()
+		return projectionstest.Harness[*projections.Rows[counter]]{
+			Sink: memory,
+			Add: func(ctx context.Context, rows *projections.Rows[counter], key string, n int64) error {
+				row, err := rows.Row(ctx, key)
+				if err != nil {
+					return err
+				}
+				row.N += n
+				return nil
+			},
+			Counters: func(context.Context) (map[string]int64, error) {
+				counters := make(map[string]int64)
+				for key, row := range memory.All() {
+					counters[key] = row.N
+				}
+				return counters, nil
+			},
+		}
+	})
+}
+
+// A row that refers to other memory is copied before handlers change it: what is rolled back was never visible.
+func TestMemoryRollsBackWhatRowsReferTo(t *testing.T) {
+	type inner struct{ Names []string }
+	type row struct {
+		ByDay map[string]*inner
+		Last  any
+	}
+	memory := projections.NewMemory[row]()
+	lane, err := memory.Claim(t.Context(), projections.Claim{Projection: "p", Version: 1, Topic: "events", Epoch: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := func(name string, result error) func(*projections.Rows[row]) error {
+		return func(rows *projections.Rows[row]) error {
+			r, err := rows.Row(t.Context(), "k")
+			if err != nil {
+				return err
+			}
+			if r.ByDay == nil {
+				r.ByDay = map[string]*inner{"monday": {Names: make([]string, 0, 8)}}
+				r.Last = []int{0}
+			}
+			r.ByDay["monday"].Names = append(r.ByDay["monday"].Names, name)
+			r.Last.([]int)[0]++
+			return result
+		}
+	}
+	if err := lane.Commit(t.Context(), projections.Mark{Next: 1}, change("kept", nil)); err != nil {
+		t.Fatal(err)
+	}
+	before, _ := memory.Get("k")
+	refused := errors.New("refused")
+	if err := lane.Commit(t.Context(), projections.Mark{Next: 2}, change("rolled back", refused)); !errors.Is(err, refused) {
+		t.Fatal(err)
+	}
+	if err := lane.Commit(t.Context(), projections.Mark{Next: 2}, change("added", nil)); err != nil {
+		t.Fatal(err)
+	}
+	want := row{ByDay: map[string]*inner{"monday": {Names: []string{"kept"}}}, Last: []int{1}}
+	if diff := cmp.Diff(want, before); diff != "" {
+		t.Errorf("a row that was read before changed (-want +got):\n%s", diff)
+	}
+	after, _ := memory.Get("k")
+	want = row{ByDay: map[string]*inner{"monday": {Names: []string{"kept", "added"}}}, Last: []int{2}}
+	if diff := cmp.Diff(want, after); diff != "" {
+		t.Errorf("the row (-want +got):\n%s", diff)
+	}
+}
+
+type hidden struct{ names []string }
+
+type cloned struct{ names []string }
+
+func (c cloned) Clone() cloned { return cloned{names: append([]string(nil), c.names...)} }
+
+func TestMemoryRefusesRowsThatItCannotCopy(t *testing.T) {
+	claim := projections.Claim{Projection: "p", Version: 1, Topic: "events", Epoch: 1}
+	if _, err := projections.NewMemory[hidden]().Claim(t.Context(), claim); err == nil {
+		t.Error("a row with a hidden slice was taken")
+	} else {
+		t.Log(err)
+	}
+	if _, err := projections.NewMemory[cloned]().Claim(t.Context(), claim); err != nil {
+		t.Errorf("a row with a method Clone: %v", err)
+	}
+}
+
+func TestMemoryHoldsOneProjectionVersion(t *testing.T) {
+	memory := projections.NewMemory[balance]()
+	if _, err := memory.Claim(t.Context(), projections.Claim{Projection: "p", Version: 1, Topic: "events", Epoch: 1}); err != nil {
+		t.Fatal(err)
+	}
+	other := projections.ID{Name: "p", Version: 2}
+	_, claimed := memory.Claim(t.Context(), projections.Claim{Projection: "p", Version: 2, Topic: "events", Epoch: 1})
+	var watched error
+	for _, watched = range memory.Watch(t.Context(), other) {
+		break
+	}
+	for what, err := range map[string]error{
+		"claim": claimed,
+		"watch": watched,
+		"reset": memory.Reset(t.Context(), other),
+		"setup": memory.Setup(t.Context(), other, func(*projections.Rows[balance]) error { return nil }),
+	} {
+		if !errors.Is(err, projections.ErrSinkInUse) {
+			t.Errorf("%s of another version: got %v, want ErrSinkInUse", what, err)
+		}
+	}
+}

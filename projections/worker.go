@@ -1,0 +1,107 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"sync"
+	"time"
+)
+
+// worker projects one partition: a goroutine of its own reads and decodes ahead while the worker's goroutine commits.
+type worker[T any] struct {
+	projection *Projection[T]
+	handlers   map[reflect.Type][]Handler[T]
+	lane       Lane[T]
+	feed       *feed
+	partition  int32
+	options    options
+	meter      *meter
+}
+
+// run projects until the feed ends (reached), ctx ends, or something fails. When ctx ends, the commit under way is finished.
+func (w *worker[T]) run(ctx context.Context) (reached bool, err error) {
+	read, stopReading := context.WithCancel(ctx)
+	queue := newQueue(w.options.eventsMax, w.options.bytesMax)
+	var reader sync.WaitGroup
+	reader.Go(func() { queue.end(w.read(read, queue)) })
+	defer reader.Wait()
+	defer stopReading()
+
+	work, release := grace(ctx, w.options.stopTimeout)
+	defer release()
+	pace := newPace(w.options.eventsMax)
+	var batch []delivery
+	for {
+		batch, err = queue.take(ctx, batch[:0], pace.limit, w.options.bytesMax)
+		switch {
+		case ctx.Err() != nil:
+			return false, nil
+		case errors.Is(err, io.EOF):
+			return true, nil
+		case err != nil:
+			return false, fmt.Errorf("reading partition %d for projection %s: %w", w.partition, w.projection.ID(), err)
+		}
+		began := time.Now()
+		if err := w.project(work, batch); err != nil {
+			return false, err
+		}
+		pace.committed(len(batch), time.Since(began))
+		clear(batch) // the events are the handlers' now; the worker must not keep them alive
+	}
+}
+
+// read feeds the queue and says why it ended.
+func (w *worker[T]) read(ctx context.Context, queue *queue) error {
+	for d, err := range w.feed.deliveries(ctx, w.partition, w.lane.Checkpoint()) {
+		if err != nil {
+			return err
+		}
+		if err := queue.put(ctx, d); err != nil {
+			return err
+		}
+	}
+	if w.feed.live && ctx.Err() == nil {
+		return errors.New("the log ended a read that has no end")
+	}
+	return io.EOF
+}
+
+// project commits a batch. If a handler refuses an event, everything before that event is committed without it, so that what
+// is in the sink does not depend on where batches begin.
+func (w *worker[T]) project(ctx context.Context, batch []delivery) error {
+	failed, err := w.commit(ctx, batch)
+	if err == nil {
+		return nil
+	}
+	if errors.Is(context.Cause(ctx), ErrStopTimeout) {
+		return fmt.Errorf("%w: projection %s, partition %d: the commit was rolled back after %s and will be done again: %w",
+			ErrStopTimeout, w.projection.ID(), w.partition, w.options.stopTimeout, err)
+	}
+	if failed > 0 {
+		if _, before := w.commit(ctx, batch[:failed]); before != nil {
+			return errors.Join(err, before)
+		}
+	}
+	return err
+}
+
+// commit gives the index of the delivery whose handler failed, or -1.
+func (w *worker[T]) commit(ctx context.Context, batch []delivery) (failed int, err error) {
+	next := batch[len(batch)-1].mark
+	records := next.Next - w.lane.Checkpoint().Next
+	run := application[T]{projection: w.projection, handlers: w.handlers, batch: batch, failed: -1}
+	err = w.lane.Commit(ctx, next, func(tx T) error { return run.apply(ctx, tx) })
+	switch {
+	case err == nil:
+		w.meter.add(records)
+		return -1, nil
+	case run.failed >= 0:
+		return run.failed, err
+	default:
+		return -1, fmt.Errorf("committing partition %d of projection %s up to offset %d: %w",
+			w.partition, w.projection.ID(), next.Next, err)
+	}
+}
