@@ -66,9 +66,9 @@ func (m *modelBroker) serve(req wire.AppendRequest) (wire.AppendResponse, error)
 		m.end()
 		return wire.AppendResponse{Code: wire.NotLeader}, nil
 	case 7:
-		// The frame of this request failed, and with it the session: the next one proves that none of it is in the log.
-		m.end()
-		return answerAll(req, wire.AppendResult{Code: wire.Retry}), nil
+		// The frame of this request fails, and with it the session: the next one proves that nothing of it is in the log.
+		defer m.end()
+		return m.fail(req), nil
 	}
 	return m.evaluate(req), nil
 }
@@ -89,6 +89,18 @@ func (m *modelBroker) evaluate(req wire.AppendRequest) (resp wire.AppendResponse
 		r := m.evaluateOne(&a)
 		if r.Code == wire.OK {
 			m.known[key] = r
+		}
+		resp.Results = append(resp.Results, r)
+	}
+	return resp
+}
+
+// fail answers what was stored before and proves the rest absent.
+func (m *modelBroker) fail(req wire.AppendRequest) (resp wire.AppendResponse) {
+	for _, a := range req.Appends {
+		r, ok := m.known[[2]uint64{req.Producer, a.Sequence}]
+		if !ok {
+			r = wire.AppendResult{Code: wire.Retry}
 		}
 		resp.Results = append(resp.Results, r)
 	}
