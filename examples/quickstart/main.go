@@ -17,26 +17,28 @@ import (
 )
 
 type Account struct{ Balance int64 }
-type Deposited struct{ Amount int64 }
-type Withdrawn struct{ Amount int64 }
 
-func (e Deposited) Evolve(a *Account) { a.Balance += e.Amount }
-func (e Withdrawn) Evolve(a *Account) { a.Balance -= e.Amount }
+// Booked is what happened to an account: an event. Evolve is the only place where state changes.
+type Booked struct{ Amount int64 }
 
+func (e Booked) Evolve(a *Account) { a.Balance += e.Amount }
+
+// Deposit and Withdraw are commands: Decide answers with events, or refuses.
 type Deposit struct{ Amount int64 }
 type Withdraw struct{ Amount int64 }
+type Event = aggregates.Event[Account]
 
-func (c Deposit) Decide(Account) ([]aggregates.Event[Account], error) { return []aggregates.Event[Account]{Deposited{c.Amount}}, nil }
+func (c Deposit) Decide(Account) ([]Event, error) { return []Event{Booked{c.Amount}}, nil }
 
-func (c Withdraw) Decide(a Account) ([]aggregates.Event[Account], error) {
+func (c Withdraw) Decide(a Account) ([]Event, error) {
 	if c.Amount > a.Balance {
 		return nil, fmt.Errorf("withdrawing %d: the balance is only %d", c.Amount, a.Balance)
 	}
-	return []aggregates.Event[Account]{Withdrawn{c.Amount}}, nil
+	return []Event{Booked{-c.Amount}}, nil
 }
 
-var account = aggregates.Type[Account]{Name: "account", Events: map[string]aggregates.Event[Account]{"deposited": Deposited{}, "withdrawn": Withdrawn{}}}
-var totals = projections.Define("totals", projections.Fold(func(sum *int64, e eventstore.Recorded[Deposited]) { *sum += e.Data.Amount }))
+var account = aggregates.Type[Account]{Name: "account", Events: map[string]Event{"booked": Booked{}}}
+var bookings = projections.Define("bookings", projections.Fold(func(n *int, _ eventstore.Recorded[Booked]) { *n++ }))
 
 func main() {
 	if err := run(context.Background()); err != nil {
@@ -54,16 +56,16 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	accounts, deposits := aggregates.NewRepository(store, account), projections.NewMemory[int64]()
+	accounts, counts := aggregates.NewRepository(store, account), projections.NewMemory[int]()
 	_, err1 := accounts.Handle(ctx, "alice", Deposit{100})
 	alice, err2 := accounts.Handle(ctx, "alice", Withdraw{30})
 	_, refusal := accounts.Handle(ctx, "alice", Withdraw{300})
-	err = cmp.Or(err1, err2, projections.CatchUp(ctx, store, totals, deposits), projections.Await(ctx, totals, deposits, alice.Position))
-	total, _ := deposits.Get("alice") // the projection has seen alice's last write
-	fmt.Printf("alice has %d at version %d, deposited %d in all; refused: %v\n", alice.State.Balance, alice.Version, total, refusal)
+	err = cmp.Or(err1, err2, projections.CatchUp(ctx, store, bookings, counts), projections.Await(ctx, bookings, counts, alice.Position))
+	count, _ := counts.Get("alice") // the projection has seen alice's last write
+	fmt.Printf("alice has %d at version %d, after %d bookings; refused: %v\n", alice.State.Balance, alice.Version, count, refusal)
 	for e, failed := range store.All(ctx) {
 		err = cmp.Or(err, failed)
-		fmt.Printf("replay: %s %-17s %s %+v\n", e.Position, e.Type, e.Stream, e.Data)
+		fmt.Printf("replay: %s %s %s %+v\n", e.Position, e.Type, e.Stream, e.Data)
 	}
 	return err
 }

@@ -14,9 +14,9 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `alice has 70 at version 2, deposited 100 in all; refused: withdrawing 300: the balance is only 70
-replay: events/4@0 account.deposited account-alice {Amount:100}
-replay: events/4@1 account.withdrawn account-alice {Amount:30}
+	const want = `alice has 70 at version 2, after 2 bookings; refused: withdrawing 300: the balance is only 70
+replay: events/4@0 account.booked account-alice {Amount:100}
+replay: events/4@1 account.booked account-alice {Amount:-30}
 `
 	if string(out) != want {
 		t.Errorf("it printed\n%s\nwant\n%s", out, want)
