@@ -23,7 +23,9 @@
 //
 // # Failure
 //
-// Bytes that are not what was appended are reported as [ErrCorrupt] and never skipped; files that end before the place given to Open are
-// noticed there, and so is a last file whose batches do not lead to that offset. Start tells whether files are missing in front.
+// Bytes that are not what was appended are reported as [ErrCorrupt] and never skipped; only of a batch's leader epoch, which no checksum
+// covers, this cannot be told. Files that end before the place given to Open are noticed there, and so is a last file whose batches do not
+// lead to that offset. Start tells whether files are missing in front.
+//
 // After a failed write or sync the log takes no more appends: what the files hold is then unknown, and Open cuts it.
 package segment
