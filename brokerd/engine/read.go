@@ -74,8 +74,12 @@ type reader struct {
 	inbox    string
 	sub      *nats.Subscription // to inbox.*, one token per pull
 	consumer string
+	start    uint64 // where consumer began
 	pulls    int
 }
+
+// errForgotten means that the engine has removed a consumer, as it does after consumerIdleMax with a slow caller.
+var errForgotten = errors.New("engine has forgotten the reader")
 
 // run returns nil when the caller broke off, too.
 func (r *reader) run(ctx context.Context, yield func(Message, error) bool) error {
@@ -85,6 +89,9 @@ func (r *reader) run(ctx context.Context, yield func(Message, error) bool) error
 	defer r.close(ctx)
 	for r.next <= r.to {
 		more, err := r.pull(ctx, yield)
+		if errors.Is(err, errForgotten) && r.next > r.start {
+			err = r.createConsumer(ctx)
+		}
 		if err != nil || !more {
 			return err
 		}
@@ -133,10 +140,14 @@ func (r *reader) createConsumer(ctx context.Context) error {
 		},
 	}
 	var a consumerAnswer
-	if err := r.engine.call(ctx, "$JS.API.CONSUMER.CREATE."+r.stream, &request, &a); err != nil {
+	err := r.engine.call(ctx, "$JS.API.CONSUMER.CREATE."+r.stream, &request, &a)
+	if refused(err, server.JSStreamNotFoundErr) {
+		return &UnknownStreamError{Stream: r.stream}
+	}
+	if err != nil {
 		return r.failed(err)
 	}
-	r.consumer = a.Name
+	r.consumer, r.start = a.Name, r.next
 	return nil
 }
 
@@ -150,6 +161,7 @@ func (r *reader) close(ctx context.Context) {
 }
 
 // pull asks for one bounded run of messages and yields it; more is false when the caller broke off.
+// An errForgotten comes before the first message of a run.
 func (r *reader) pull(ctx context.Context, yield func(Message, error) bool) (more bool, err error) {
 	batch := int(min(r.to-r.next+1, pullMessagesMax))
 	request, err := json.Marshal(&server.JSApiConsumerGetNextRequest{Batch: batch, MaxBytes: pullBytesMax, NoWait: true})
@@ -164,7 +176,7 @@ func (r *reader) pull(ctx context.Context, yield func(Message, error) bool) (mor
 	for got := 0; got < batch; {
 		msg, err := r.receive(ctx)
 		if err != nil {
-			return false, err
+			return true, err
 		}
 		// Messages of the log bear their own subject. All else is a status; one that came after its pull was full is stale.
 		switch msg.Subject {
@@ -195,8 +207,6 @@ func (r *reader) status(ctx context.Context, msg *nats.Msg, got int) error {
 	switch status := msg.Header.Get("Status"); status {
 	case "404", "408":
 		return r.missing(ctx)
-	case "503":
-		return r.failed(ErrDisabled)
 	default:
 		return r.failed(fmt.Errorf("engine answered %s %s", status, msg.Header.Get("Description")))
 	}
@@ -219,6 +229,8 @@ func (r *reader) receive(ctx context.Context) (*nats.Msg, error) {
 		return msg, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
+	case errors.Is(err, nats.ErrNoResponders):
+		return nil, r.failed(errForgotten)
 	case errors.Is(err, context.DeadlineExceeded):
 		return nil, r.failed(ErrStalled)
 	}

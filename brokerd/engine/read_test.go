@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"runtime"
 	"testing"
 	"time"
 
@@ -88,13 +89,87 @@ func TestReadMoreThanAConnectionMayOwe(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got++
+		if got++; got == 1 {
+			dawdle(t, e)
+		}
 		if len(m.Data) != size || binary.BigEndian.Uint64(m.Data) != got {
 			t.Fatalf("sequence %d: %d bytes", m.Seq, len(m.Data))
 		}
 	}
 	if got != n {
 		t.Errorf("read %d of %d", got, n)
+	}
+}
+
+// dawdle gives the engine the time to send all that it was asked for.
+func dawdle(t *testing.T, e *engine.Engine) {
+	t.Helper()
+	for began := time.Now(); sending(t, e); runtime.Gosched() {
+		if time.Since(began) > 30*time.Second {
+			t.Fatal("the engine goes on sending")
+		}
+	}
+}
+
+func sending(t *testing.T, e *engine.Engine) bool {
+	t.Helper()
+	for _, c := range consumers(t, e) {
+		if c.NumWaiting > 0 {
+			return true
+		}
+	}
+	conns, err := e.Server().Connz(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range conns.Conns {
+		if c.Pending > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// TestReadSurvivesBeingForgotten: the engine removes the consumer of a caller who takes long over one message.
+func TestReadSurvivesBeingForgotten(t *testing.T) {
+	e := start(t, engine.Config{UnsafeNoSync: true})
+	create(t, e, stream("a"))
+	newSession(t, e, "a").fill(1, 300, []byte("frame"))
+	nc := logConn(t, e)
+	want := uint64(0)
+	for m, err := range e.Read(t.Context(), "a", 1, 300) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want++; m.Seq != want {
+			t.Fatalf("sequence %d, want %d", m.Seq, want)
+		}
+		if m.Seq == 100 || m.Seq == 200 {
+			for _, c := range consumers(t, e) {
+				request(t, nc, "$JS.API.CONSUMER.DELETE.a."+c.Name, nil)
+			}
+		}
+	}
+	if want != 300 {
+		t.Errorf("read %d messages", want)
+	}
+}
+
+func TestReadOfAStreamThatIsDeletedMeanwhile(t *testing.T) {
+	e := start(t, engine.Config{UnsafeNoSync: true})
+	create(t, e, stream("a"))
+	newSession(t, e, "a").fill(1, 300, []byte("frame"))
+	var last error
+	for m, err := range e.Read(t.Context(), "a", 1, 300) {
+		if m.Seq == 100 {
+			if err := e.DeleteStream(t.Context(), "a"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		last = err
+	}
+	if !errors.Is(last, engine.ErrUnknownStream) {
+		t.Errorf("Read ends with %v", last)
 	}
 }
 
@@ -173,6 +248,9 @@ func TestReadReleasesWhatItHeld(t *testing.T) {
 	e := start(t, engine.Config{UnsafeNoSync: true})
 	create(t, e, stream("a"))
 	newSession(t, e, "a").fill(1, 300, []byte("frame"))
+	if _, err := e.LastSeq(t.Context(), "a"); err != nil { // opens the engine's own connection
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	for name, read := range map[string]func(){
@@ -195,21 +273,32 @@ func TestReadReleasesWhatItHeld(t *testing.T) {
 			}
 		},
 	} {
+		connections := e.Server().NumClients()
 		read()
-		if n := consumers(t, e); n != 0 {
-			t.Errorf("%s: %d consumers are left", name, n)
+		for began := time.Now(); e.Server().NumClients() > connections; runtime.Gosched() {
+			if time.Since(began) > 5*time.Second {
+				t.Fatalf("%s: the connection is left", name)
+			}
+		}
+		if left := consumers(t, e); len(left) != 0 {
+			t.Errorf("%s: %d consumers are left", name, len(left))
 		}
 	}
 }
 
-// consumers counts the readers that the engine knows.
-func consumers(t *testing.T, e *engine.Engine) int {
+// consumers are the readers that the engine knows.
+func consumers(t *testing.T, e *engine.Engine) (all []*server.ConsumerInfo) {
 	t.Helper()
 	info, err := e.Server().Jsz(&server.JSzOptions{Accounts: true, Streams: true, Consumer: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return info.Consumers
+	for _, account := range info.AccountDetails {
+		for _, s := range account.Streams {
+			all = append(all, s.Consumer...)
+		}
+	}
+	return all
 }
 
 func TestReadStopsWithTheEngine(t *testing.T) {
