@@ -2,6 +2,7 @@ package projections_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/strandlog/strand/eventstore"
@@ -44,18 +45,19 @@ func createTables(ctx context.Context, tx sqlTx) error {
 type sqlSink struct{ projections.Sink[sqlTx] }
 
 func TestTypesAreInferred(t *testing.T) {
-	_ = func(ctx context.Context, store *eventstore.Store, at eventstore.Position, pool sqlSink) (err error) {
+	_ = func(ctx context.Context, store *eventstore.Store, at eventstore.Position, pool sqlSink) error {
 		memory := projections.NewMemory[balance]()
-		err = projections.Run(ctx, store, balances(), memory)
-		err = projections.CatchUp(ctx, store, balances(), memory)
-		err = projections.Rebuild(ctx, store, balances(), memory, projections.OnProgress(func(projections.Progress) {}))
-		err = projections.Await(ctx, balances(), memory, at)
-		_, err = projections.Lag(ctx, store, balances(), memory)
-
 		m := report{"withdrawals"}
 		reports := projections.Define("report", projections.On(m.withdrawn), projections.OnBatch(bulk)).Setup(createTables)
-		err = projections.Run(ctx, store, reports, pool)
-		return projections.Await(ctx, reports, pool, at, at)
+		_, err := projections.Lag(ctx, store, balances(), memory)
+		return errors.Join(err,
+			projections.Run(ctx, store, balances(), memory),
+			projections.CatchUp(ctx, store, balances(), memory),
+			projections.Rebuild(ctx, store, balances(), memory, projections.OnProgress(func(projections.Progress) {})),
+			projections.Await(ctx, balances(), memory, at),
+			projections.Run(ctx, store, reports, pool),
+			projections.Await(ctx, reports, pool, at, at),
+		)
 	}
 	if id := balances().ID(); id.String() != "balances v2" {
 		t.Errorf("balances is %s", id)

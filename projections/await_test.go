@@ -155,7 +155,7 @@ func TestLag(t *testing.T) {
 		want(projections.Behind{})
 		for i := range 10 {
 			appendTo(t, store, fmt.Sprint("k", i), deposited{1})
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 		}
 		want(projections.Behind{Events: 10, Time: 10 * time.Second})
 		if err := projections.CatchUp(t.Context(), store, balances(), memory); err != nil {
@@ -163,7 +163,7 @@ func TestLag(t *testing.T) {
 		}
 		want(projections.Behind{})
 		appendTo(t, store, "alice", noted{}, noted{})
-		time.Sleep(3 * time.Second)
+		<-time.After(3 * time.Second)
 		want(projections.Behind{Events: 2, Time: 3 * time.Second})
 	})
 }

@@ -196,8 +196,11 @@ func TestAWorkerThatWasTakenOverIsFenced(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop := start(t, store, balances(), memory)
-	for memory := range memory.Watch(t.Context(), balances().ID()) {
-		if memory.Partitions[0].Epoch == 2 && memory.Partitions[1].Epoch == 2 {
+	for now, err := range memory.Watch(t.Context(), balances().ID()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now.Partitions[0].Epoch == 2 && now.Partitions[1].Epoch == 2 {
 			break
 		}
 	}
@@ -268,7 +271,7 @@ func TestSlowHandlersGetSmallCommits(t *testing.T) {
 		slow := projections.Define("balances", projections.On(
 			func(ctx context.Context, rows *projections.Rows[balance], e eventstore.Recorded[deposited]) error {
 				if e.Data.Amount > 100 {
-					time.Sleep(5 * time.Second) // the bubble's clock
+					<-time.After(5 * time.Second)
 				}
 				row, err := rows.Row(ctx, e.Stream.Key())
 				row.Amount++
@@ -279,7 +282,7 @@ func TestSlowHandlersGetSmallCommits(t *testing.T) {
 		}
 		stop := start(t, store, slow, memory)
 		for i := range int64(10) { // a row is visible for each event: none shares its commit
-			time.Sleep(5 * time.Second)
+			<-time.After(5 * time.Second)
 			synctest.Wait()
 			if row, _ := memory.Get("alice"); row.Amount != i+1 {
 				t.Errorf("after %d events the row has %d", i+1, row.Amount)

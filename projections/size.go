@@ -38,8 +38,8 @@ func referred(v reflect.Value, depth int) int {
 			size = int(v.Elem().Type().Size()) + referred(v.Elem(), depth-1)
 		}
 	case reflect.Struct:
-		for i := range v.NumField() {
-			size += referred(v.Field(i), depth-1)
+		for _, field := range v.Fields() {
+			size += referred(field, depth-1)
 		}
 	default: // its owner has counted it
 	}

@@ -78,7 +78,7 @@ func (s *subject[T]) testHandlerPanic(t *testing.T) {
 			if err := s.Add(t.Context(), tx, "a", 100); err != nil {
 				return err
 			}
-			panic(errRefused)
+			panic(errRefused) //nolint:forbidigo // what a handler may do
 		})
 	}()
 	s.wantCounters(t, nil)

@@ -48,7 +48,7 @@ func (f *faults) inHandler() error {
 	case f.once(15):
 		return errCrash
 	case f.once(15):
-		panic(errCrash)
+		panic(errCrash) //nolint:forbidigo // what a handler may do
 	case f.once(15):
 		f.mu.Lock()
 		defer f.mu.Unlock()
