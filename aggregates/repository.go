@@ -8,13 +8,13 @@ import (
 type RepositoryConfig struct {
 	// CacheEntriesMax bounds the number of cached states. Default 4096; negative: none.
 	CacheEntriesMax int
-	// RetriesMax bounds how often one Handle decides again after others were faster. Default 64; negative: never.
+	// RetriesMax bounds how often one Handle decides again after others were faster. Default 256; negative: never.
 	RetriesMax int
 }
 
 const (
 	cacheEntriesDefault = 4096
-	retriesDefault      = 64
+	retriesDefault      = 256
 )
 
 // Repository loads the aggregates of one type, lets them decide, and appends what they decided. All its methods may be called by
