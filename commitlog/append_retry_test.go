@@ -188,7 +188,7 @@ func TestAnUndecidedAppendDoesNotHoldUpTheOthers(t *testing.T) {
 		}()
 		synctest.Wait()
 		begin := time.Now()
-		for range 3 * wire.SequencesKept {
+		for range 2 * wire.SequencesKept {
 			if _, err := c.Append(t.Context(), topic, one("account-alice", Any)); err != nil {
 				t.Fatal(err)
 			}

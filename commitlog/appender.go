@@ -180,9 +180,9 @@ func (a *appender) run(ctx context.Context) {
 func (a *appender) await(ctx context.Context) {
 	for ctx.Err() == nil {
 		a.mu.Lock()
-		due, any := a.backlog.due()
+		due, waits := a.backlog.due()
 		a.mu.Unlock()
-		if !any {
+		if !waits {
 			select {
 			case <-a.wake:
 			case <-ctx.Done():

@@ -99,11 +99,11 @@ func (b *scriptedBroker) request(ctx context.Context, subject string, payload []
 		return nil, ctx.Err()
 	}
 	reply, err := b.answer(ctx, subject, slices.Clone(payload))
-	switch err {
-	case errLost:
+	switch {
+	case errors.Is(err, errLost):
 		<-ctx.Done()
 		return nil, ctx.Err()
-	case errDisconnect:
+	case errors.Is(err, errDisconnect):
 		wait(ctx, time.Millisecond)
 	}
 	return reply, err

@@ -19,7 +19,7 @@ type Client struct {
 	running  sync.WaitGroup // the appenders' goroutines
 	packers  sync.Pool      // of *packer
 
-	mu        sync.Mutex // guards the maps, is held for nothing else
+	mu        sync.Mutex // guards the maps; lifetime.mu may be taken within
 	routes    map[uuid.UUID]*routes
 	appenders map[shardID]*appender
 }
@@ -44,7 +44,7 @@ func Dial(ctx context.Context, url string, options ...nats.Option) (*Client, err
 		err error
 	}
 	done := make(chan dialed)
-	go func() {
+	go func() { // nats.go knows no contexts: a dial that nobody waits for any more ends by its own timeout
 		nc, err := nats.Connect(url, options...)
 		select {
 		case done <- dialed{nc, err}:
@@ -59,7 +59,7 @@ func Dial(ctx context.Context, url string, options ...nats.Option) (*Client, err
 		if d.err != nil {
 			return nil, &UnavailableError{URL: url, Doing: "connecting", Cause: d.err}
 		}
-		return newClient(&connection{nc: d.nc, owns: true}, Config{}), nil
+		return newClient(newConnection(d.nc, true), Config{}), nil
 	case <-ctx.Done():
 		return nil, &UnavailableError{URL: url, Doing: "connecting", Cause: ctx.Err()}
 	}
@@ -70,14 +70,13 @@ func Connect(nc *nats.Conn, cfg Config) (*Client, error) {
 	if nc == nil || nc.IsClosed() {
 		return nil, fmt.Errorf("commitlog: connecting: %w", errors.Join(ErrClosed, nats.ErrConnectionClosed))
 	}
-	return newClient(&connection{nc: nc}, cfg), nil
+	return newClient(newConnection(nc, false), cfg), nil
 }
 
 func newClient(conn transport, cfg Config) *Client {
 	return &Client{
 		cfg:       cfg.withDefaults(),
 		conn:      conn,
-		packers:   sync.Pool{New: func() any { return new(packer) }},
 		routes:    make(map[uuid.UUID]*routes),
 		appenders: make(map[shardID]*appender),
 	}
@@ -86,11 +85,12 @@ func newClient(conn transport, cfg Config) *Client {
 // Close ends the client at once: appends that wait fail with ErrClosed, those in flight with ErrIndefinite, reads with ErrClosed.
 // A second Close does nothing.
 func (c *Client) Close() error {
-	if c.lifetime.end() {
+	c.mu.Lock() // appenderOf starts none behind this
+	first := c.lifetime.end()
+	c.mu.Unlock()
+	if first {
 		c.conn.close()
 	}
-	c.mu.Lock() // no appender starts behind this: appenderOf sees that the lifetime is over
-	c.mu.Unlock()
 	c.running.Wait()
 	return nil
 }

@@ -21,9 +21,12 @@ func (c *Client) Append(ctx context.Context, t Topic, a Append) (Appended, error
 	if err := ctx.Err(); err != nil {
 		return Appended{}, err
 	}
-	packer := c.packers.Get().(*packer)
-	packed, err := packer.pack(t, a, c.requestBytesMax()-wire.RequestHeaderBytesMax-wire.AppendHeaderBytesMax)
-	c.packers.Put(packer)
+	pk, ok := c.packers.Get().(*packer)
+	if !ok {
+		pk = new(packer)
+	}
+	packed, err := pk.pack(t, a, c.requestBytesMax()-wire.RequestHeaderBytesMax-wire.AppendHeaderBytesMax)
+	c.packers.Put(pk)
 	if err != nil {
 		return Appended{}, err
 	}

@@ -106,7 +106,7 @@ func (p *pending) definite(err error) error {
 	if p.unknown == nil {
 		return err
 	}
-	return p.indefinite(fmt.Errorf("%v, after an earlier try whose outcome is unknown: %w", err, p.unknown))
+	return p.indefinite(fmt.Errorf("%s, after an earlier try whose outcome is unknown: %w", err.Error(), p.unknown))
 }
 
 // refused is the error of a code that is its own outcome.

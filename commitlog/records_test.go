@@ -437,7 +437,7 @@ func TestRecordsCostFewAllocations(t *testing.T) {
 }
 
 func TestHeaderKeysAreInterned(t *testing.T) {
-	for _, key := range strings.Fields("id v p type content command-id correlation-id causation-id traceparent tenant actor tag") {
+	for key := range strings.FieldsSeq("id v p type content command-id correlation-id causation-id traceparent tenant actor tag") {
 		b := []byte(key)
 		var got string
 		if allocs := testing.AllocsPerRun(10, func() { got = headerKey(b) }); allocs != 0 || got != key {

@@ -94,7 +94,7 @@ func (r *routes) describe(ctx context.Context) (wire.TopicInfo, error) {
 func (r *routes) adopt(info wire.TopicInfo, shard int) (route, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	err := error(fmt.Errorf("shard %d of topic %q is not served", shard, r.name))
+	err := fmt.Errorf("shard %d of topic %q is not served", shard, r.name)
 	for _, s := range info.Shard {
 		if s.Shard < 0 || s.Shard >= len(r.shards) {
 			continue

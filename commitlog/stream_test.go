@@ -142,7 +142,10 @@ func TestStreamBreaksOff(t *testing.T) {
 	log := streamLog{head: 9}
 	b.stream = log.stream
 	c, topic := b.connect(t, Config{})
-	for range c.Stream(t.Context(), topic, StreamQuery{Stream: "account-alice"}) {
+	for _, err := range c.Stream(t.Context(), topic, StreamQuery{Stream: "account-alice"}) {
+		if err != nil {
+			t.Error(err)
+		}
 		break
 	}
 	if len(log.requests) != 1 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/nats-io/nats.go"
 )
@@ -20,13 +21,53 @@ type transport interface {
 
 var errUndelivered = errors.New("the request was not delivered")
 
+var errConnectionLost = errors.New("the connection was lost while the request was under way")
+
 // connection is the transport over NATS. One subscription receives all answers: nats.go multiplexes them.
 type connection struct {
-	nc   *nats.Conn
-	owns bool
+	nc     *nats.Conn
+	owns   bool
+	status chan nats.Status // of nc; watched until it is closed
+
+	mu       sync.Mutex
+	last     uint64
+	underway map[uint64]context.CancelCauseFunc // requests, ended when the connection breaks: their answers will not come
+}
+
+// newConnection takes a connection and watches it.
+func newConnection(nc *nats.Conn, owns bool) *connection {
+	c := &connection{nc: nc, owns: owns, status: nc.StatusChanged(nats.DISCONNECTED, nats.RECONNECTING, nats.CLOSED), underway: map[uint64]context.CancelCauseFunc{}}
+	go func() {
+		for range c.status {
+			c.mu.Lock()
+			for _, end := range c.underway {
+				end(errConnectionLost)
+			}
+			c.mu.Unlock()
+		}
+	}()
+	return c
+}
+
+// track binds a request to the connection that it is about to use.
+func (c *connection) track(ctx context.Context) (context.Context, func()) {
+	ctx, end := context.WithCancelCause(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last++
+	id := c.last
+	c.underway[id] = end
+	return ctx, func() {
+		c.mu.Lock()
+		delete(c.underway, id)
+		c.mu.Unlock()
+		end(nil)
+	}
 }
 
 func (c *connection) request(ctx context.Context, subject string, payload []byte) ([]byte, error) {
+	ctx, release := c.track(ctx)
+	defer release()
 	// While it reconnects, nats.go would keep the request and send it later.
 	if !c.nc.IsConnected() {
 		return nil, fmt.Errorf("%w: the connection is %s", errUndelivered, c.nc.Status())
@@ -39,6 +80,9 @@ func (c *connection) request(ctx context.Context, subject string, payload []byte
 		return nil, fmt.Errorf("%w: nobody serves it", errUndelivered)
 	case errors.Is(err, nats.ErrMaxPayload), errors.Is(err, nats.ErrReconnectBufExceeded):
 		return nil, fmt.Errorf("%w: %w", errUndelivered, err)
+	}
+	if context.Cause(ctx) == errConnectionLost { //nolint:errorlint // the very value that was set above
+		return nil, errConnectionLost
 	}
 	return nil, err
 }
@@ -56,6 +100,7 @@ func (c *connection) url() string {
 }
 
 func (c *connection) close() {
+	c.nc.RemoveStatusListener(c.status)
 	if c.owns {
 		c.nc.Close()
 	}
