@@ -42,7 +42,6 @@ func (l *Log) Append(batch []byte) (Place, error) {
 			_ = handle.Close()
 			return Place{}, ErrClosed
 		}
-		l.evict()
 		f.handle = handle
 		l.files, l.open = append(l.files, f), append(l.open, f)
 	}

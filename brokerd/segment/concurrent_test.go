@@ -84,6 +84,34 @@ func TestReadersBesideWriter(t *testing.T) {
 	}
 }
 
+// TestReadersTakeDescriptorsFromEachOther reads from more files at once than may be open.
+func TestReadersTakeDescriptorsFromEachOther(t *testing.T) {
+	cfg := segment.Config{Dir: t.TempDir(), BytesMax: 1, FilesOpenMax: 1}
+	l := open(t, cfg, 0, segment.Place{})
+	src := newSource()
+	var batches [][]byte
+	for range 8 {
+		batches = append(batches, src.batch(1, 10))
+	}
+	places := appendAll(t, l, batches...)
+	if err := l.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i, want := range batches {
+		wg.Go(func() {
+			got := make([]byte, len(want))
+			for range 500 {
+				if err := l.ReadAt(places[i], got); err != nil || !bytes.Equal(got, want) {
+					t.Errorf("batch %d is not at %v (error %v)", i, places[i], err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
 // followingBatch reads more than batch i from its first offset on and returns it alone.
 func followingBatch(l *segment.Log, batches [][]byte, i int) ([]byte, error) {
 	info, err := recordbatch.Peek(batches[i])

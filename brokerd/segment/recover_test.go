@@ -5,6 +5,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -196,6 +198,32 @@ func TestOpenNoticesWhatIsMissing(t *testing.T) {
 				t.Error("a log was opened beside the error")
 			}
 		})
+	}
+}
+
+func TestOpenCutsNothingWhenAFileIsShort(t *testing.T) {
+	cfg, m, paths := filled(t)
+	second := paths[1]
+	base, err := strconv.ParseInt(strings.TrimSuffix(filepath.Base(second), ".batches"), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, end := range []segment.Place{{File: base, Pos: info.Size() + 1}, {File: base + 1, Pos: 1}} {
+		_, err := segment.Open(cfg, m.next, end)
+		if e, ok := errors.AsType[*segment.CorruptError](err); !ok || end.File == base && (e.Path != second || e.Pos != info.Size()) {
+			t.Errorf("end %v: error %v", end, err)
+		}
+	}
+	if n := len(segmentFiles(t, cfg.Dir)); n != len(paths) {
+		t.Errorf("%d files are left of %d", n, len(paths))
+	}
+	l := open(t, cfg, m.next, m.end)
+	if _, err := readUntilError(t, l); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -26,12 +26,15 @@ func TestDecodeRecordRefuses(t *testing.T) {
 		"a length of nothing":       {0x00, 0, 0, 0, 0, 0, 0, 0},
 		"an endless timestamp":      {14, 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80},
 		"an endless offset":         {14, 0, 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80},
-		"an offset beyond 32 bits":  {24, 0, 0, 0x80, 0x80, 0x80, 0x80, 0x7f, 1, 1, 0, 0, 0},
+		"an offset beyond 32 bits":  {20, 0, 0, 0x80, 0x80, 0x80, 0x80, 0x10, 1, 1, 0},
 		"a key beyond the record":   {14, 0, 0, 0, 10, 'k', 1, 0},
 		"a value beyond the record": {14, 0, 0, 0, 1, 10, 'v', 0},
 		"no header count":           {12, 0, 0, 0, 1, 2, 'v'},
 		"headers beyond the record": {14, 0, 0, 0, 1, 1, 2, 2},
 		"bytes behind the headers":  {14, 0, 0, 0, 1, 1, 0, 9},
+	}
+	if _, _, _, _, err := recordbatch.DecodeRecord([]byte{20, 0, 0, 0x80, 0x80, 0x80, 0x80, 0x0f, 1, 1, 0}); err != nil {
+		t.Errorf("the largest offset of 32 bits: %v", err)
 	}
 	for name, raw := range tests {
 		t.Run(name, func(t *testing.T) {
