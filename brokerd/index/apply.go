@@ -37,7 +37,7 @@ func (d *DB) Apply(t *Tail, producers iter.Seq2[uint64, []byte], w Watermark) er
 	if err := r.batch.Close(); err != nil {
 		return d.broken(err)
 	}
-	if d.unflushed += size; d.unflushed < unflushedBytesMax {
+	if d.unflushed += size; d.unflushed < d.unflushedMax {
 		return d.unfit()
 	}
 	d.unflushed = 0

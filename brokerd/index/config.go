@@ -17,35 +17,44 @@ type Config struct {
 	CacheBytes int64
 	Logger     *slog.Logger // default: silent
 
-	fs vfs.FS // tests
+	// For tests.
+	fs       vfs.FS
+	memTable int // bytes; runs of more than half of it take another way through Pebble
 }
 
 const (
 	cacheBytesDefault = 64 << 20
-	bloomBitsPerKey   = 10 // one stream in a hundred costs a read in vain
-	memTableBytes     = 16 << 20
-	unflushedBytesMax = 16 << 20 // applied bytes after which a flush is started
+	bloomBitsPerKey   = 10       // one stream in a hundred costs a read in vain
+	memTableBytes     = 16 << 20 // also what may be applied before a flush is started
 	sublevelsMax      = 24       // of level 0, beyond which Apply waits for the compactions
 	openFilesMax      = 500
 )
 
+func (c Config) withDefaults() Config {
+	c.CacheBytes = cmp.Or(c.CacheBytes, cacheBytesDefault)
+	c.memTable = cmp.Or(c.memTable, memTableBytes)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.fs == nil {
+		c.fs = vfs.Default
+	}
+	return c
+}
+
 // options are Pebble's for this index. The two thresholds at which Pebble itself lets writers wait are out of reach:
 // it would wait for ever when a disk fails. Apply waits instead, see room in apply.go.
 func (c Config) options(d *DB) *pebble.Options {
-	log := c.Logger
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
 	o := &pebble.Options{
 		Comparer:                    layout(),
 		FormatMajorVersion:          pebble.FormatTableFormatV6, // the oldest with a checksum over the footer of a table
 		FS:                          c.fs,
 		Lock:                        d.lock,
-		Logger:                      pebbleLogger{db: d, log: log},
+		Logger:                      pebbleLogger{db: d, log: c.Logger},
 		EventListener:               d.listener(),
 		DisableWAL:                  true,
-		CacheSize:                   cmp.Or(c.CacheBytes, cacheBytesDefault),
-		MemTableSize:                memTableBytes,
+		CacheSize:                   c.CacheBytes,
+		MemTableSize:                uint64(c.memTable),
 		MemTableStopWritesThreshold: math.MaxInt32,
 		L0StopWritesThreshold:       math.MaxInt32,
 		MaxOpenFiles:                openFilesMax,
@@ -53,5 +62,9 @@ func (c Config) options(d *DB) *pebble.Options {
 	}
 	o.Levels[0].FilterPolicy = bloom.FilterPolicy(bloomBitsPerKey) // the levels below inherit it
 	o.Experimental.EnableColumnarBlocks = func() bool { return true }
+	// Pebble takes a suffix for the age of a version and keeps all values but the newest in blocks of their own. Ours are read in rows.
+	o.Experimental.SpanPolicyFunc = func([]byte) (policy pebble.SpanPolicy, end []byte, err error) {
+		return pebble.SpanPolicy{DisableValueSeparationBySuffix: true}, nil, nil
+	}
 	return o
 }

@@ -30,16 +30,15 @@ type DB struct {
 	compacted chan struct{} // holds a token when a compaction has ended since it was last taken
 
 	// Owned by the caller of Apply.
-	unflushed int             // bytes applied since the newest flush was started
-	flushed   <-chan struct{} // closed when that flush has ended; nil = none
+	unflushed    int             // bytes applied since the newest flush was started
+	unflushedMax int             // bytes after which the next is
+	flushed      <-chan struct{} // closed when that flush has ended; nil = none
 }
 
 // Open opens the index in dir and creates it if there is none. ErrInUse means that it is open already, ErrDamaged that it must be dropped.
 func Open(dir string, cfg Config) (*DB, error) {
-	d := &DB{failed: make(chan struct{}), compacted: make(chan struct{}, 1)}
-	if cfg.fs == nil {
-		cfg.fs = vfs.Default
-	}
+	cfg = cfg.withDefaults()
+	d := &DB{failed: make(chan struct{}), compacted: make(chan struct{}, 1), unflushedMax: cfg.memTable}
 	var err error
 	if d.dir, err = filepath.Abs(dir); err != nil {
 		return nil, fmt.Errorf("opening the index: %w", err)
