@@ -60,6 +60,7 @@ type op struct {
 	attempt            uint32 // in that session
 	unknown            bool   // an earlier attempt may still be stored
 	waiting            bool   // an attempt is on its way, or being decided
+	floor              int64  // the stream's highest acknowledged version when the attempt arrived
 	done               bool
 	result             wire.AppendResult // the answer that the client believes, when done
 	indefinite         bool              // done without an answer
@@ -169,6 +170,7 @@ func (c *cluster) arrive(k int) {
 		r.op.waiting = false
 		return
 	}
+	r.op.floor = c.acknowledged(string(r.op.write.Stream))
 	c.nodes[i].core.Submit(&Append{
 		Append:   wire.Append{Sequence: r.op.sequence, Attempt: r.attempt, Writes: []wire.Write{r.op.write}},
 		Producer: r.op.producer, Tag: r.op,
@@ -201,6 +203,11 @@ func (c *cluster) answer(i int, r Reply) {
 		o.done, o.result = true, r.Result
 	case wire.Conflict:
 		monotone := o.write.Expected >= wire.NoStream && r.Result.Actual > int64(o.write.Expected)
+		// A monotone conflict is final at once, so its version may be an old one; every other must have seen what was acknowledged.
+		if now := c.version(string(o.write.Stream)); !monotone && r.Result.Actual < o.floor || r.Result.Actual > now {
+			c.check(fmt.Errorf("op %d/%d was answered that %q is at version %d: when it arrived version %d was acknowledged, and the log has %d now",
+				o.producer, o.sequence, o.write.Stream, r.Result.Actual, o.floor, now))
+		}
 		if o.unknown && !monotone {
 			o.done, o.indefinite = true, true
 			return
@@ -212,6 +219,31 @@ func (c *cluster) answer(i int, r Reply) {
 	default:
 		c.check(fmt.Errorf("op %d/%d was answered %v: %s", o.producer, o.sequence, r.Result.Code, r.Result.Detail))
 	}
+}
+
+// acknowledged is the highest version of a stream that a client was told of.
+func (c *cluster) acknowledged(stream string) int64 {
+	v := int64(0)
+	for _, o := range c.ops {
+		if o.done && !o.indefinite && o.result.Code == wire.OK && string(o.write.Stream) == stream {
+			at := o.result.Writes[0]
+			v = max(v, at.FirstVersion+int64(at.Count)-1)
+		}
+	}
+	return v
+}
+
+// version is what the log makes of a stream.
+func (c *cluster) version(stream string) int64 {
+	records, err := c.valid(true)
+	c.check(err)
+	n := int64(0)
+	for _, r := range records {
+		if r.Stream == stream {
+			n++
+		}
+	}
+	return n
 }
 
 func (c *cluster) checkConfirm(i int, s *confirm) {

@@ -156,8 +156,8 @@ func (c *Core) refused(a *Append, i int, f *flight) (bool, error) {
 	if own.Code == wire.OK {
 		r = own
 		seq = dependsOn
-	} else if committed > int64(w.Expected) {
-		seq = 0
+	} else if committed > int64(w.Expected) { // final whatever becomes of the window, so it tells of nothing in it
+		r, seq = conflict(i, committed), 0
 	}
 	if seq == 0 {
 		c.reply(a, r)

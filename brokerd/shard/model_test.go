@@ -1,7 +1,9 @@
 package shard
 
 import (
+	"flag"
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 // time out and retry, and checks every promise after every step and again after the cluster has healed.
 func TestModel(t *testing.T) {
 	stats := map[string]int{}
+	checks(t, 10000)
 	rapid.Check(t, func(t *rapid.T) {
 		c := newCluster()
 		c.elect(0, 0)
@@ -180,4 +183,16 @@ func drawOp(t *rapid.T, sequences map[uint64]uint64) *op {
 		o.write.Events = append(o.write.Events, wire.Event{ID: id, Value: []byte("value")})
 	}
 	return o
+}
+
+// checks asks for at least n schedules; the flag -rapid.checks still asks for more.
+func checks(t *testing.T, n int) {
+	t.Helper()
+	f := flag.Lookup("rapid.checks")
+	if have, err := strconv.Atoi(f.Value.String()); err != nil || have >= n {
+		return
+	}
+	if err := f.Value.Set(strconv.Itoa(n)); err != nil {
+		t.Fatal(err)
+	}
 }
