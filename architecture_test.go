@@ -110,6 +110,15 @@ var floors = []floor{
 			"brokerd/broker": "Assembles a node, for the daemon and for programs that embed it.",
 		},
 	},
+
+	// What shows how both are used.
+	{
+		name: "examples",
+		on:   []string{"node", "sides", "streams", "log"},
+		packages: map[string]string{
+			"examples/quickstart": "Is the main job in one file: aggregate, commands, embedded broker, projection, replay.",
+		},
+	},
 }
 
 // everywhere, as an owner, stands for every package; in tests, for every package's tests.
@@ -148,6 +157,10 @@ var modules = map[string]module{
 	"github.com/nats-io/nats.go": {
 		owners: []string{"commitlog", "brokerd/engine", "brokerd/native", "brokerd/broker"},
 		why:    "the connection between clients and brokerd, and between the sequencer and the engine",
+	},
+	"github.com/twmb/franz-go/pkg/kmsg": {
+		tests: []string{"internal/recordbatch"},
+		why:   "a second opinion on the format of record batches",
 	},
 	"github.com/zeebo/xxh3": {
 		owners: []string{"brokerd/shard"},
