@@ -234,7 +234,7 @@ func TestLogger(t *testing.T) {
 	var out bytes.Buffer
 	e := start(t, engine.Config{Logger: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	stop(t, e)
-	if !bytes.Contains(out.Bytes(), []byte("component=engine")) {
+	if !bytes.Contains(out.Bytes(), []byte("level=DEBUG")) {
 		t.Errorf("nothing logged: %s", out.String())
 	}
 	for _, level := range []string{"INFO", "WARN", "ERROR"} {

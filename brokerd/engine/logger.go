@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,8 +31,8 @@ func (l *logger) fatal() error {
 }
 
 func (l *logger) Fatalf(format string, args ...any) {
-	l.log(slog.LevelError, format, args)
 	err := cause(format, args)
+	l.to.Error(err.Error())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err == nil {
@@ -60,25 +59,16 @@ type fatalError struct {
 func (e *fatalError) Error() string { return e.text }
 func (e *fatalError) Unwrap() error { return e.err }
 
-func (l *logger) Errorf(format string, args ...any) { l.log(slog.LevelError, format, args) }
+func (l *logger) Errorf(format string, args ...any) { l.to.Error(fmt.Sprintf(format, args...)) }
 
 func (l *logger) Warnf(format string, args ...any) {
-	level := slog.LevelWarn
 	if strings.HasPrefix(format, "Plaintext passwords") {
-		level = slog.LevelDebug // they are random, and leave this process by no way
+		return // they are random, and leave this process by no way
 	}
-	l.log(level, format, args)
+	l.to.Warn(fmt.Sprintf(format, args...))
 }
 
 // The server's notices tell of its own start and stop: detail to a node that reports its own.
-func (l *logger) Noticef(format string, args ...any) { l.log(slog.LevelDebug, format, args) }
-func (l *logger) Debugf(format string, args ...any)  { l.log(slog.LevelDebug, format, args) }
-func (l *logger) Tracef(format string, args ...any)  { l.log(slog.LevelDebug, format, args) }
-
-func (l *logger) log(level slog.Level, format string, args []any) {
-	// The server's logger has no context to hand on.
-	ctx := context.TODO()
-	if l.to.Enabled(ctx, level) {
-		l.to.Log(ctx, level, fmt.Sprintf(format, args...), "component", "engine")
-	}
-}
+func (l *logger) Noticef(format string, args ...any) { l.to.Debug(fmt.Sprintf(format, args...)) }
+func (l *logger) Debugf(format string, args ...any)  { l.to.Debug(fmt.Sprintf(format, args...)) }
+func (l *logger) Tracef(format string, args ...any)  { l.to.Debug(fmt.Sprintf(format, args...)) }
