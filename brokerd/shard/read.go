@@ -108,7 +108,7 @@ func (s *Shard) Fetch(ctx context.Context, req wire.FetchRequest) wire.FetchResp
 	}
 	at, err := s.store.reach(ctx, slot, 0)
 	if err != nil {
-		return wire.FetchResponse{Code: codeOf(err), Detail: err.Error()}
+		return fetchFailed(s.store.noted(err))
 	}
 	r := wire.FetchResponse{Epoch: at.Epoch, Start: s.store.segments[slot].Start(), HighWatermark: at.Next[slot]}
 	switch {
@@ -124,7 +124,7 @@ func (s *Shard) Fetch(ctx context.Context, req wire.FetchRequest) wire.FetchResp
 		later, err := s.store.reach(wait, slot, req.Offset+1)
 		cancel()
 		if err != nil && wait.Err() == nil {
-			return wire.FetchResponse{Code: codeOf(err), Detail: err.Error()}
+			return fetchFailed(s.store.noted(err))
 		}
 		if err == nil {
 			at = later
@@ -133,7 +133,7 @@ func (s *Shard) Fetch(ctx context.Context, req wire.FetchRequest) wire.FetchResp
 	}
 	r.Batches, err = s.store.segments[slot].Read(req.Offset, int(min(max(req.MaxBytes, 1), wire.FetchBytesMax)))
 	if err != nil {
-		return wire.FetchResponse{Code: codeOf(err), Detail: err.Error()}
+		return fetchFailed(s.store.noted(err))
 	}
 	return r
 }
@@ -154,7 +154,7 @@ func (s *Shard) Stream(ctx context.Context, req wire.StreamRequest) wire.StreamR
 	}
 	at, err := s.store.reach(ctx, slot, 0)
 	if err != nil {
-		return wire.StreamResponse{Code: codeOf(err), Detail: err.Error()}
+		return streamFailed(s.store.noted(err))
 	}
 	r := wire.StreamResponse{Epoch: at.Epoch}
 	if at.Next[slot] < req.MinOffset {
@@ -162,7 +162,7 @@ func (s *Shard) Stream(ctx context.Context, req wire.StreamRequest) wire.StreamR
 		return r
 	}
 	if err := s.collect(req, at.Next[slot], &r); err != nil {
-		return wire.StreamResponse{Code: codeOf(err), Detail: err.Error()}
+		return streamFailed(s.store.noted(err))
 	}
 	return r
 }
@@ -218,6 +218,14 @@ func (s *store) newest(partition int32, stream string) (int64, error) {
 		}
 	}
 	return s.db.Head(partition, stream)
+}
+
+func fetchFailed(err error) wire.FetchResponse {
+	return wire.FetchResponse{Code: codeOf(err), Detail: err.Error()}
+}
+
+func streamFailed(err error) wire.StreamResponse {
+	return wire.StreamResponse{Code: codeOf(err), Detail: err.Error()}
 }
 
 func codeOf(err error) wire.Code {

@@ -1,10 +1,12 @@
 package shard
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"iter"
 	"log/slog"
 	"maps"
@@ -78,7 +80,7 @@ func openStore(cfg storeConfig) (*store, State, error) {
 	if s.mark, err = openMark(filepath.Join(cfg.dir, "acked")); err != nil {
 		return nil, State{}, err
 	}
-	state, err := s.load()
+	state, err := s.loadUnlessNoted()
 	if damage := new(damagedError); errors.As(err, &damage) {
 		s.log.Error("segments and index are damaged: they are dropped and rebuilt from the log", "error", err)
 		if err := s.drop(); err != nil {
@@ -92,6 +94,32 @@ func openStore(cfg storeConfig) (*store, State, error) {
 	s.applied, s.written = state.Clone(), state.Clone()
 	go s.write()
 	return s, state, nil
+}
+
+// noted remembers damage to segments or index that a read has met: the next start drops and rebuilds them.
+func (s *store) noted(err error) error {
+	if err == nil || !errors.Is(err, index.ErrDamaged) && !errors.Is(err, segment.ErrCorrupt) && !errors.Is(err, ErrCorrupt) {
+		return err
+	}
+	s.log.Error("segments or index are damaged: restart the broker to rebuild them from the log", "error", err)
+	if noteErr := os.WriteFile(s.notePath(), []byte(err.Error()+"\n"), 0o600); noteErr != nil {
+		err = errors.Join(err, fmt.Errorf("noting the damage: %w", noteErr))
+	}
+	return fmt.Errorf("%w (restart the broker: what is damaged is a cache, and is rebuilt from the log)", err)
+}
+
+func (s *store) notePath() string { return filepath.Join(s.cfg.dir, "damaged") }
+
+// loadUnlessNoted is load, unless an earlier run has noted damage.
+func (s *store) loadUnlessNoted() (State, error) {
+	note, err := os.ReadFile(s.notePath())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return s.load()
+	case err != nil:
+		return State{}, fmt.Errorf("looking for a note of damage: %w", err)
+	}
+	return State{}, &damagedError{fmt.Errorf("noted by an earlier run: %s", bytes.TrimSpace(note))}
 }
 
 // damagedError is damage to segments or index that a rebuild repairs.
@@ -129,6 +157,9 @@ func (s *store) load() (State, error) {
 			return state, fmt.Errorf("opening the segments of partition %d: %w", s.layout.Partition(slot), err)
 		}
 		s.segments = append(s.segments, l)
+		if l.Start() != 0 && l.Next() != 0 {
+			return state, &damagedError{fmt.Errorf("partition %d: its segments begin at offset %d: the first files are missing", s.layout.Partition(slot), l.Start())}
+		}
 	}
 	return state, nil
 }
@@ -173,7 +204,7 @@ func (s *store) drop() error {
 		errs = append(errs, l.Close())
 	}
 	s.db, s.segments, s.producers = nil, nil, newProducers()
-	errs = append(errs, index.Drop(s.indexDir()))
+	errs = append(errs, index.Drop(s.indexDir()), os.RemoveAll(s.notePath()))
 	for slot := range s.layout.Len() {
 		errs = append(errs, os.RemoveAll(s.segmentDir(slot)))
 	}
@@ -356,6 +387,7 @@ func seqOf(rows map[uint64][]byte) iter.Seq2[uint64, []byte] { return maps.All(r
 
 // fail makes an error final: nothing that is built on the log may fall behind it silently.
 func (s *store) fail(err error) {
+	err = s.noted(err)
 	s.log.Error("the shard's segments and index cannot be written", "error", err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -431,7 +463,7 @@ func (s *store) close() error {
 	s.mu.Unlock()
 	if failed == nil {
 		s.tail.Freeze()
-		errs = append(errs, s.run(s.tail, s.markAt(&written)))
+		errs = append(errs, s.noted(s.run(s.tail, s.markAt(&written))))
 	}
 	errs = append(errs, s.db.Close(), s.mark.close())
 	for _, l := range s.segments {
