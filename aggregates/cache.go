@@ -1,9 +1,6 @@
 package aggregates
 
-import (
-	"container/list"
-	"sync"
-)
+import "sync"
 
 // cache keeps the states of the keys that were used last, up to a number of entries.
 //
@@ -13,14 +10,16 @@ type cache[S any] struct {
 	entriesMax int
 	clone      func(S) S
 
-	mu     sync.Mutex
-	recent *list.List               // of *cached[S], most recently used first; guarded by mu
-	byKey  map[string]*list.Element // guarded by mu
+	mu    sync.Mutex
+	byKey map[string]*cacheEntry[S] // guarded by mu
+	ring  cacheEntry[S]             // guarded by mu; ring.next is the entry that was used last, ring.prev the one to go first
 }
 
-type cached[S any] struct {
-	key    string
-	folded folded[S]
+// cacheEntry is a link of the ring. The state that folded refers to is never written to.
+type cacheEntry[S any] struct {
+	key        string
+	folded     folded[S]
+	prev, next *cacheEntry[S]
 }
 
 // newCache returns a cache, or nil, which holds nothing, when states cannot be cloned or entriesMax is not positive.
@@ -28,7 +27,9 @@ func newCache[S any](entriesMax int, clone func(S) S) *cache[S] {
 	if clone == nil || entriesMax <= 0 {
 		return nil
 	}
-	return &cache[S]{entriesMax: entriesMax, clone: clone, recent: list.New(), byKey: make(map[string]*list.Element)}
+	c := &cache[S]{entriesMax: entriesMax, clone: clone, byKey: make(map[string]*cacheEntry[S])}
+	c.ring.prev, c.ring.next = &c.ring, &c.ring
+	return c
 }
 
 // get returns what is known of a key: nothing at all is version 0, which is right for every stream.
@@ -36,18 +37,23 @@ func (c *cache[S]) get(key string) folded[S] {
 	if c == nil {
 		return folded[S]{}
 	}
-	c.mu.Lock()
-	element, ok := c.byKey[key]
-	if !ok {
-		c.mu.Unlock()
-		return folded[S]{}
+	found, ok := c.use(key)
+	if ok {
+		found.state = c.clone(found.state)
 	}
-	c.recent.MoveToFront(element)
-	found := element.Value.(*cached[S]).folded
-	c.mu.Unlock()
-
-	found.state = c.clone(found.state) // outside the lock: stored states are never written to
 	return found
+}
+
+func (c *cache[S]) use(key string) (folded[S], bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	entry, ok := c.byKey[key]
+	if !ok {
+		return folded[S]{}, false
+	}
+	entry.unlink()
+	c.link(entry)
+	return entry.folded, true
 }
 
 // put remembers a state unless a newer one is known.
@@ -58,17 +64,19 @@ func (c *cache[S]) put(key string, f folded[S]) {
 	f.state = c.clone(f.state)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if element, ok := c.byKey[key]; ok {
-		c.recent.MoveToFront(element)
-		if entry := element.Value.(*cached[S]); entry.folded.version < f.version {
-			entry.folded = f
-		}
-		return
+	entry, ok := c.byKey[key]
+	if !ok {
+		entry = &cacheEntry[S]{key: key}
+		c.byKey[key] = entry
+	} else {
+		entry.unlink()
 	}
-	c.byKey[key] = c.recent.PushFront(&cached[S]{key: key, folded: f})
-	if c.recent.Len() > c.entriesMax {
-		oldest := c.recent.Back()
-		delete(c.byKey, c.recent.Remove(oldest).(*cached[S]).key)
+	if entry.folded.version < f.version {
+		entry.folded = f
+	}
+	c.link(entry)
+	if len(c.byKey) > c.entriesMax {
+		c.remove(c.ring.prev)
 	}
 }
 
@@ -78,8 +86,20 @@ func (c *cache[S]) drop(key string) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if element, ok := c.byKey[key]; ok {
-		c.recent.Remove(element)
-		delete(c.byKey, key)
+	if entry, ok := c.byKey[key]; ok {
+		c.remove(entry)
 	}
 }
+
+// link makes entry the one that was used last. c.mu is held, here and in remove.
+func (c *cache[S]) link(entry *cacheEntry[S]) {
+	entry.prev, entry.next = &c.ring, c.ring.next
+	entry.prev.next, entry.next.prev = entry, entry
+}
+
+func (c *cache[S]) remove(entry *cacheEntry[S]) {
+	entry.unlink()
+	delete(c.byKey, entry.key)
+}
+
+func (e *cacheEntry[S]) unlink() { e.prev.next, e.next.prev = e.next, e.prev }

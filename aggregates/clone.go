@@ -12,7 +12,9 @@ func cloner[S any](explicit func(S) S) func(S) S {
 		return explicit
 	}
 	if _, ok := any(new(S)).(interface{ Clone() S }); ok {
-		return func(s S) S { return any(&s).(interface{ Clone() S }).Clone() }
+		return func(s S) S {
+			return any(&s).(interface{ Clone() S }).Clone()
+		}
 	}
 	if selfContained(reflect.TypeFor[S]()) {
 		return func(s S) S { return s }

@@ -12,7 +12,7 @@ type (
 		At    time.Time
 		Grid  [8][8]int8
 		Inner struct{ OK bool }
-		none  [0]*int
+		None  [0]*int
 	}
 	withMap     struct{ Lines map[string]int }
 	deepPointer struct{ Inner [2]struct{ Next *int } }

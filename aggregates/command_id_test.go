@@ -29,23 +29,29 @@ func TestACommandIsHandledOnce(t *testing.T) {
 		"another process":         aggregates.NewRepository(store, AccountType),
 		"another without a cache": aggregates.NewRepository(store, AccountType, aggregates.RepositoryConfig{CacheEntriesMax: -1}),
 	} {
-		t.Run(name, func(t *testing.T) {
-			var root aggregates.Root[Account]
-			got := log.counted(func() {
-				decided := DecideFunc(func(Account) ([]Event, error) { t.Error("Decide was asked"); return nil, nil })
-				// IfVersion is what the first request was sent with.
-				root = handle(t, again, "alice", decided, aggregates.CommandID("req-1"), aggregates.IfVersion(1))
+		for condition, opts := range map[string][]aggregates.HandleOption{
+			"":                                       {aggregates.CommandID("req-1")},
+			", if it is as the first request had it": {aggregates.CommandID("req-1"), aggregates.IfVersion(1)},
+		} {
+			t.Run(name+condition, func(t *testing.T) {
+				var root aggregates.Root[Account]
+				got := log.counted(func() {
+					root = handle(t, again, "alice", DecideFunc(func(Account) ([]Event, error) {
+						t.Error("Decide was asked")
+						return nil, nil
+					}), opts...)
+				})
+				if got.Appends != 0 {
+					t.Errorf("%d appends", got.Appends)
+				}
+				if diff := cmp.Diff(first.Events, root.Events); diff != "" {
+					t.Errorf("events (-first +again):\n%s", diff)
+				}
+				if want := (Account{Owner: "Alice"}); root.Version != 3 || root.State != want || root.Position != stored(t, store, "account-alice")[2].Position {
+					t.Errorf("root = %+v, want version 3 and %+v", root, want)
+				}
 			})
-			if got.Appends != 0 {
-				t.Errorf("%d appends", got.Appends)
-			}
-			if diff := cmp.Diff(first.Events, root.Events); diff != "" {
-				t.Errorf("events (-first +again):\n%s", diff)
-			}
-			if want := (Account{Owner: "Alice"}); root.Version != 3 || root.State != want || root.Position != stored(t, store, "account-alice")[2].Position {
-				t.Errorf("root = %+v, want version 3 and %+v", root, want)
-			}
-		})
+		}
 	}
 	if n := len(stored(t, store, "account-alice")); n != 3 {
 		t.Errorf("%d events are stored, want 3", n)

@@ -2,6 +2,7 @@ package aggregates_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -75,7 +76,7 @@ func TestAnyStateIsTheFoldOfItsEvents(t *testing.T) {
 			if end := int64(len(folds) - 1); !unknown[key] && end != versions[key] {
 				rt.Fatalf("%s is at version %d, and its answers say %d", key, end, versions[key])
 			}
-			for _, process := range append(processes, aggregates.NewRepository(store, typ)) {
+			for _, process := range slices.Concat(processes, []*aggregates.Repository[Cart]{aggregates.NewRepository(store, typ)}) {
 				for version, want := range folds {
 					root := load(t, process, key, aggregates.AtVersion(int64(version)))
 					if diff := cmp.Diff(want, root.State); diff != "" || root.Version != int64(version) {

@@ -287,8 +287,8 @@ func TestAnEventThatTheCodecCannotReadBackIsNotStored(t *testing.T) {
 	if !ok || !errors.Is(err, aggregates.ErrInvalidEvent) || !errors.Is(err, errOneWay) || invalid.GoType != "aggregates_test.Deposited" {
 		t.Fatalf("error = %v, want an *EventError", err)
 	}
-	for range store.Stream(t.Context(), "account-alice") {
-		t.Error("an event is stored")
+	for e, err := range store.Stream(t.Context(), "account-alice") {
+		t.Errorf("an event is stored: %v, %v", e, err)
 	}
 }
 

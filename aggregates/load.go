@@ -77,9 +77,6 @@ func (r *Repository[S]) loadUntil(ctx context.Context, key, stream string, until
 		}
 		return known, nil
 	case atTime:
-		if until.time.IsZero() {
-			return folded[S]{}, nil // to the store, no time at all
-		}
 		if known.time.After(until.time) {
 			known = folded[S]{}
 		}

@@ -79,7 +79,7 @@ func wrapsEqual(err, want error) bool {
 	if reflect.TypeOf(err) == reflect.TypeOf(want) && !isOpaque(want) && diff(want, err) == "" {
 		return true
 	}
-	switch wrapper := err.(type) {
+	switch wrapper := err.(type) { //nolint:errorlint // it looks at each error of the tree by itself
 	case interface{ Unwrap() error }:
 		return wrapsEqual(wrapper.Unwrap(), want)
 	case interface{ Unwrap() []error }:
