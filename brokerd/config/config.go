@@ -1,0 +1,45 @@
+package config
+
+import "log/slog"
+
+// ListenDefault is where clients reach a node that is not told otherwise.
+const ListenDefault = "127.0.0.1:4222"
+
+// Config is what the file says, with defaults where it says nothing.
+type Config struct {
+	DataDir       string // the one key without a default
+	Listen        string // host:port
+	AllowRemote   bool
+	UnsafeNoSync  bool
+	StoreBytesMax int64 // bytes; 0: the broker's default
+	HeadsMax      int   // streams of a shard; 0: the broker's default
+	Log           Log
+}
+
+// Log says what is logged, and how.
+type Log struct {
+	Level  slog.Level
+	Format Format
+}
+
+// Format is the form of the log's lines.
+type Format int
+
+// The zero value, Auto, is text on a terminal and JSON elsewhere.
+const (
+	Auto Format = iota
+	Text
+	JSON
+)
+
+// Reference is a configuration file with every key. What is commented out has that value as its default.
+const Reference = `data_dir: /var/lib/brokerd       # required; everything that the node keeps
+# listen: 127.0.0.1:4222         # host:port for clients; port 0 takes any free one
+# allow_remote: false            # permits listen beyond this machine; clients are not authenticated
+# unsafe_no_sync: false          # acknowledges before data is on disk: a power loss takes acknowledged appends with it
+# store_bytes_max: 512GiB        # the log on disk, at most; default: 70 % of the volume
+# heads_max: 4194304             # streams of a shard whose version is held in RAM, at most 64 B each
+# log:
+#   level: info                  # debug, info, warn or error
+#   format: auto                 # text, json, or auto: text on a terminal, json elsewhere
+`

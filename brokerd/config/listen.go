@@ -1,0 +1,34 @@
+package config
+
+import (
+	"errors"
+	"net"
+	"strconv"
+)
+
+var (
+	errAddress = errors.New("write host:port, such as 127.0.0.1:4222")
+	errRemote  = errors.New("other machines could reach this address, and clients are not authenticated: " +
+		"use 127.0.0.1, or let brokerd serve do it with allow_remote: true in its configuration")
+)
+
+// CheckListen says what is wrong with an address for clients, before anything is started for it.
+func CheckListen(address string, allowRemote bool) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return errAddress
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return errAddress
+	}
+	if !allowRemote && !loopback(host) {
+		return errRemote
+	}
+	return nil
+}
+
+// loopback is as strict as the engine: an empty host means every interface, and other names may resolve to anything.
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,81 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// reader takes a parsed file into a Config and collects what is wrong with it.
+type reader struct {
+	file  string
+	cfg   Config
+	lines map[string]int // of the keys that were set
+	errs  []error
+}
+
+func (r *reader) fail(line int, key, reason, suggestion string) {
+	r.errs = append(r.errs, &Error{File: r.file, Line: line, Key: key, Reason: reason, Suggestion: suggestion})
+}
+
+// mapping takes the keys of one level. prefix ends with a dot, or is empty.
+func (r *reader) mapping(prefix string, node *yaml.Node, known []setting) {
+	var keys []string
+	for _, s := range known {
+		keys = append(keys, s.key)
+	}
+	if node.Kind != yaml.MappingNode {
+		r.fail(node.Line, strings.TrimSuffix(prefix, "."), fmt.Sprintf("must hold keys, each as `key: value`: %s", strings.Join(keys, ", ")), "")
+		return
+	}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		s, ok := find(known, key.Value)
+		if !ok {
+			r.fail(key.Line, fmt.Sprintf("%s%.60s", prefix, key.Value), "unknown key, known are "+strings.Join(keys, ", "), suggest(key.Value, keys))
+			continue
+		}
+		name := prefix + s.key
+		if first, twice := r.lines[name]; twice {
+			r.fail(key.Line, name, fmt.Sprintf("set twice, first in line %d: remove one", first), "")
+			continue
+		}
+		r.lines[name] = key.Line
+		r.take(name, s, value)
+	}
+}
+
+func (r *reader) take(name string, s setting, value *yaml.Node) {
+	switch {
+	case s.group != nil:
+		r.mapping(name+".", value, s.group)
+	case value.Kind != yaml.ScalarNode:
+		r.fail(value.Line, name, "takes a single value", "")
+	default:
+		invalid := new(valueError)
+		if err := s.set(&r.cfg, value); errors.As(err, &invalid) {
+			r.fail(value.Line, name, invalid.reason, invalid.suggestion)
+		}
+	}
+}
+
+func find(known []setting, key string) (setting, bool) {
+	for _, s := range known {
+		if s.key == key {
+			return s, true
+		}
+	}
+	return setting{}, false
+}
+
+// check looks at what the keys say together.
+func (r *reader) check() {
+	if _, set := r.lines["data_dir"]; !set {
+		r.fail(0, "data_dir", "is missing: name the directory for the node's data, such as `data_dir: /var/lib/brokerd`", "")
+	}
+	if err := CheckListen(r.cfg.Listen, r.cfg.AllowRemote); err != nil && r.cfg.Listen != "" {
+		r.fail(r.lines["listen"], "listen", fmt.Sprintf("%.60q: %v", r.cfg.Listen, err), "")
+	}
+}

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/strandlog/strand/brokerd/broker"
+)
+
+// runNode keeps a node up until ctx ends, and then closes it. How long closing may take is the business of supervise.
+func runNode(ctx context.Context, cfg broker.Config, ready func(*broker.Broker) error) error {
+	b, err := broker.Start(ctx, cfg)
+	if err != nil {
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return nil // stopped while it started
+		}
+		return err
+	}
+	if err := ready(b); err != nil {
+		return errors.Join(err, b.Close(context.WithoutCancel(ctx)))
+	}
+	<-ctx.Done()
+	cfg.Logger.Info("stopping", slog.Duration("within", stopTimeout))
+	return b.Close(context.WithoutCancel(ctx))
+}

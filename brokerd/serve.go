@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/strandlog/strand/brokerd/broker"
+	"github.com/strandlog/strand/brokerd/config"
+)
+
+func serveCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a node from a configuration file",
+		Long: `Run a node from a configuration file. It logs when it is ready, and stops on SIGTERM or SIGINT within 10 s.
+A second signal stops it at once, with code 143 or 130. Acknowledged appends are on disk in either case.
+
+The file, with its defaults:
+
+` + config.Reference,
+		Example: "  brokerd serve -c brokerd.yaml",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			began := time.Now()
+			if file == "" {
+				return &usageError{errors.New("serve needs its configuration file: brokerd serve -c FILE (brokerd serve --help shows one)")}
+			}
+			cfg, err := config.Load(file)
+			if err != nil {
+				return &usageError{err}
+			}
+			dir, err := filepath.Abs(cfg.DataDir)
+			if err != nil {
+				return &usageError{err}
+			}
+			logger := newLogger(cmd.ErrOrStderr(), cfg.Log)
+			node := broker.Config{
+				Dir:           dir,
+				Listen:        cfg.Listen,
+				AllowRemote:   cfg.AllowRemote,
+				UnsafeNoSync:  cfg.UnsafeNoSync,
+				StoreBytesMax: cfg.StoreBytesMax,
+				HeadsMax:      cfg.HeadsMax,
+				Logger:        logger,
+			}
+			return untilSignal(cmd.Context(), func(ctx context.Context) error {
+				err := runNode(ctx, node, func(b *broker.Broker) error {
+					logger.Info("ready", slog.String("url", b.URL()), slog.String("data_dir", dir), slog.Duration("took", time.Since(began)))
+					return nil
+				})
+				if err == nil {
+					logger.Info("stopped")
+				}
+				return err
+			})
+		},
+	}
+	cmd.Flags().StringVarP(&file, "config", "c", "", "the configuration `file`, YAML")
+	_ = cmd.MarkFlagFilename("config", "yaml", "yml") // the flag exists
+	return cmd
+}
