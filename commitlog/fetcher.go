@@ -84,7 +84,9 @@ func (f *fetcher) fetch(ctx context.Context) fetched {
 		f.end = min(f.end, resp.HighWatermark)
 	}
 	got := fetched{epoch: resp.Epoch, end: f.end}
-	got.batches, got.err = f.chain(resp.Batches)
+	if got.batches, got.err = f.chain(resp.Batches); f.live && len(resp.Batches) == 0 {
+		wait(ctx, backoffMin) // the broker may not hold fetches as long as it is asked to
+	}
 	return got
 }
 

@@ -217,6 +217,26 @@ func TestLiveRecords(t *testing.T) {
 	})
 }
 
+func TestALiveReadDoesNotSpin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBroker(1)
+		log := newPartitionLog(1)
+		b.fetch = func(ctx context.Context, req wire.FetchRequest) (wire.FetchResponse, error) {
+			req.MaxWaitMS = 0
+			return log.fetch(ctx, req)
+		}
+		c, topic := b.connect(t, Config{})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := offsets(ctx, c, topic, Range{Live: true}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("it ended with %v", err)
+		}
+		if n := len(log.fetches); n > 250 {
+			t.Errorf("%d fetches in a second", n)
+		}
+	})
+}
+
 func TestTheNextFetchIsAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBroker(1)
@@ -244,7 +264,7 @@ func TestReadersNeverGoBack(t *testing.T) {
 		b.fetch = func(ctx context.Context, req wire.FetchRequest) (wire.FetchResponse, error) {
 			if req.MinEpoch != 0 && lags < 2 { // a former leader that does not know it yet
 				lags++
-				return wire.FetchResponse{Epoch: req.MinEpoch - 1, HighWatermark: req.MinOffset}, nil
+				return wire.FetchResponse{Epoch: req.MinEpoch - 1}, nil
 			}
 			return log.fetch(ctx, req)
 		}
@@ -331,6 +351,9 @@ func TestDamageEndsTheSequence(t *testing.T) {
 	good := newPartitionLog(3, 4)
 	flipped := newPartitionLog(3, 4)
 	flipped.batches[1][70] ^= 1
+	overlapping := newPartitionLog(2)
+	overlapping.next = 1
+	overlapping.add(3)
 	twice := newPartitionLog(3)
 	twice.batches = append(twice.batches, twice.batches[0])
 	answer := func(batches ...[]byte) wire.FetchResponse {
@@ -345,6 +368,7 @@ func TestDamageEndsTheSequence(t *testing.T) {
 		{"flipped bit", answer(flipped.batches...), ErrCorrupt, 3},
 		{"gap", answer(good.batches[1]), ErrCorrupt, 0},
 		{"repeated batch", answer(twice.batches...), ErrCorrupt, 3},
+		{"overlapping batch", answer(overlapping.batches...), ErrCorrupt, 2},
 		{"cut batch", answer(good.batches[0], good.batches[1][:80]), ErrCorrupt, 3},
 		{"shard corrupt", wire.FetchResponse{Code: wire.Corrupt, Detail: "seq 7"}, ErrCorrupt, 0},
 		{"diverged", wire.FetchResponse{Code: wire.LogDiverged}, ErrLogDiverged, 0},
