@@ -39,6 +39,30 @@ func TestMemoryIsASink(t *testing.T) {
 	})
 }
 
+// The suite cannot tell at which point of a commit its claim arrives; here it arrives between the handlers and the write.
+func TestMemoryRefusesACommitThatWasOvertaken(t *testing.T) {
+	memory := projections.NewMemory[balance]()
+	claim := projections.Claim{Projection: "p", Version: 1, Topic: "events", Epoch: 1}
+	zombie, err := memory.Claim(t.Context(), claim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = zombie.Commit(t.Context(), projections.Mark{Next: 1}, func(rows *projections.Rows[balance]) error {
+		row, err := rows.Row(t.Context(), "alice")
+		if err != nil {
+			return err
+		}
+		row.Amount++
+		claim.Epoch = 2
+		_, err = memory.Claim(t.Context(), claim)
+		return err
+	})
+	if fenced, ok := errors.AsType[*projections.FencedError](err); !ok || fenced.Epoch != 1 || fenced.Owner != 2 {
+		t.Errorf("the commit returned %v, want a FencedError of epoch 1 by 2", err)
+	}
+	wantAmounts(t, memory, nil)
+}
+
 // A row that refers to other memory is copied before handlers change it: what is rolled back was never visible.
 func TestMemoryRollsBackWhatRowsReferTo(t *testing.T) {
 	type inner struct{ Names []string }

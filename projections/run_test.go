@@ -172,6 +172,37 @@ func TestOnBatchGetsEveryEventOnceInOrder(t *testing.T) {
 	}
 }
 
+func TestCommitsAreBounded(t *testing.T) {
+	for _, test := range []struct {
+		name          string
+		events, bytes int
+		want          int // events in the largest commit
+	}{
+		{"by events", 3, 1 << 20, 3},
+		{"by bytes", 1000, 10_000, 2},
+		{"a large event goes alone", 1000, 1000, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			store, memory := openStore(t, 1), projections.NewMemory[balance]()
+			for range 12 {
+				appendTo(t, store, "alice", noted{strings.Repeat("x", 4000)})
+			}
+			largest, sum := 0, 0
+			projection := projections.Define("balances", projections.OnBatch(
+				func(ctx context.Context, rows *projections.Rows[balance], events []eventstore.Recorded[noted]) error {
+					largest, sum = max(largest, len(events)), sum+len(events)
+					return nil
+				}))
+			if err := projections.CatchUp(t.Context(), store, projection, memory, projections.CommitMax(test.events, test.bytes)); err != nil {
+				t.Fatal(err)
+			}
+			if sum != 12 || largest > test.want {
+				t.Errorf("%d events came, %d in one commit, want at most %d", sum, largest, test.want)
+			}
+		})
+	}
+}
+
 func TestOnBatchErrorNamesTheFirstEventOfTheBatch(t *testing.T) {
 	store, memory := openStore(t, 1), projections.NewMemory[balance]()
 	projection := projections.Define("balances", projections.Fold(onDeposited), projections.OnBatch(
@@ -411,7 +442,7 @@ func TestACheckpointOfAnotherLogHalts(t *testing.T) {
 	}
 	restored := openStore(t, 1)
 	appendTo(t, restored, "alice", deposited{1}, deposited{2}, deposited{3}, deposited{4})
-	if err := projections.Run(t.Context(), restored, balances(), memory); !errors.Is(err, projections.ErrLogDiverged) {
+	if err := projections.CatchUp(t.Context(), restored, balances(), memory); !errors.Is(err, projections.ErrLogDiverged) {
 		t.Errorf("another log: got %v, want ErrLogDiverged", err)
 	}
 	if _, err := projections.Lag(t.Context(), restored, balances(), memory); !errors.Is(err, projections.ErrLogDiverged) {
@@ -433,7 +464,7 @@ func TestACheckpointOfAnotherLogHalts(t *testing.T) {
 		if err := lane.Commit(t.Context(), mark, func(*projections.Rows[balance]) error { return nil }); err != nil {
 			t.Fatal(err)
 		}
-		if err := projections.Run(t.Context(), store, balances(), memory); !errors.Is(err, projections.ErrLogDiverged) {
+		if err := projections.CatchUp(t.Context(), store, balances(), memory); !errors.Is(err, projections.ErrLogDiverged) {
 			t.Errorf("%s: got %v, want ErrLogDiverged", name, err)
 		}
 		wantAmounts(t, memory, nil)

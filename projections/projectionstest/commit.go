@@ -3,6 +3,7 @@ package projectionstest
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -159,7 +160,16 @@ func (s *subject[T]) testSharedRow(t *testing.T) {
 		lane := s.claim(t, partition, 1)
 		running.Go(func() {
 			for i := range int64(commits) {
-				if err := s.commit(t.Context(), lane, i+1, "shared", 1); err != nil {
+				err := lane.Commit(t.Context(), mark(i+1), func(tx T) error {
+					if err := s.Add(t.Context(), tx, "shared", 1); err != nil {
+						return err
+					}
+					for range 20 { // lets the others read the row before it is written
+						runtime.Gosched()
+					}
+					return nil
+				})
+				if err != nil {
 					t.Errorf("partition %d: %v", partition, err)
 				}
 			}
