@@ -24,6 +24,9 @@ func Since(t time.Time) AllOption { return func(r *allRange) { r.since = t } }
 
 // All replays the history of the topic up to its end as of now. Events of one partition, and so of one stream, come in their order;
 // across partitions they are merged by record time, which is an order for readers, not a promise.
+//
+// It reads all partitions at once, and so holds what the log reads ahead for each. Errors: ErrUnreachable, ErrUnknownType, ErrDecode,
+// ErrCorrupt and what else ends the reading of a partition.
 func (s *Store) All(ctx context.Context, options ...AllOption) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		r, topic, err := s.rangeOf(ctx, options)
@@ -33,22 +36,29 @@ func (s *Store) All(ctx context.Context, options ...AllOption) iter.Seq2[Event, 
 		}
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		var parts []*part
-		defer func() {
-			for _, p := range parts {
-				p.stop()
-			}
-		}()
+		m := &merge{}
+		defer m.stop()
 		for i, at := range topic.Partitions {
 			from := r.from(i)
-			if from >= at.End {
+			if from == at.End {
 				continue
 			}
-			p := &part{}
-			p.next, p.stop = iter.Pull2(s.since(s.Partition(ctx, int32(i), from, at.End, false), r.since))
-			parts = append(parts, p)
+			to := at.End
+			if from > to {
+				to = 0 // the description may be behind the cursor; whether the log is, the log knows
+			}
+			m.add(s.part(ctx, int32(i), commitlog.Range{From: from, To: to}, at.End, r.since))
 		}
-		merge(parts, yield)
+		for {
+			e, ok, err := m.next()
+			if err != nil {
+				yield(Event{}, err)
+				return
+			}
+			if !ok || !yield(e, nil) {
+				return
+			}
+		}
 	}
 }
 
@@ -71,68 +81,17 @@ func (r *allRange) from(partition int) int64 {
 	return 0
 }
 
-// since drops events from before a time. Within a partition record time never runs backwards.
-func (s *Store) since(events iter.Seq2[Event, error], t time.Time) iter.Seq2[Event, error] {
-	if t.IsZero() {
-		return events
+// part yields the events of one partition's range from a time on. end is where the partition ends now.
+func (s *Store) part(ctx context.Context, partition int32, r commitlog.Range, end int64, since time.Time) iter.Seq2[Event, error] {
+	if since.IsZero() {
+		return s.partition(ctx, partition, r, since)
 	}
 	return func(yield func(Event, error) bool) {
-		for e, err := range events {
-			if err == nil && e.Time.Before(t) {
-				continue
-			}
-			if !yield(e, err) {
-				return
-			}
-		}
-	}
-}
-
-// part is one partition of a merge.
-type part struct {
-	next func() (Event, error, bool)
-	stop func()
-	head Event
-}
-
-// advance fetches the part's next event, and says whether there is one.
-func (p *part) advance() (bool, error) {
-	e, err, ok := p.next()
-	p.head = e
-	return ok && err == nil, err
-}
-
-// merge yields the events of sorted parts by record time. With one part left nothing is compared.
-func merge(parts []*part, yield func(Event, error) bool) {
-	live := make([]*part, 0, len(parts))
-	for _, p := range parts {
-		ok, err := p.advance()
+		from, err := s.firstSince(ctx, partition, r.From, end, since)
 		if err != nil {
 			yield(Event{}, err)
 			return
 		}
-		if ok {
-			live = append(live, p)
-		}
-	}
-	for len(live) > 0 {
-		first := 0
-		for i := range live {
-			if live[i].head.Time.Before(live[first].head.Time) {
-				first = i
-			}
-		}
-		p := live[first]
-		if !yield(p.head, nil) {
-			return
-		}
-		ok, err := p.advance()
-		if err != nil {
-			yield(Event{}, err)
-			return
-		}
-		if !ok {
-			live = append(live[:first], live[first+1:]...)
-		}
+		s.partition(ctx, partition, commitlog.Range{From: from, To: r.To, Live: r.Live}, since)(yield)
 	}
 }

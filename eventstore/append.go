@@ -15,7 +15,7 @@ type Write struct {
 	Stream   string
 	Expected Expected
 	Events   []any       // values of types that the store was opened with
-	IDs      []uuid.UUID // of the events; empty: drawn. Whoever repeats an append after ErrIndefinite gives the same ones
+	IDs      []uuid.UUID // of the events; empty: drawn. Whoever repeats an append after ErrIndefinite gives the ones that the error names
 	Metadata Metadata    // laid over what the context carries
 }
 
@@ -24,7 +24,7 @@ type Appended struct {
 	Stream   StreamName
 	Version  int64    // of the stream's last event of this append
 	Position Position // of the same
-	Events   []Event  // as a reader will see them; empty if Duplicate
+	Events   []Event  // as a reader will see them, with Data as it was given; empty if Duplicate
 	// Duplicate: the stream has seen the write's command id, and nothing new was stored. Version and Position are those of the first time.
 	Duplicate bool
 }
@@ -105,8 +105,9 @@ func (s *Store) encode(w *Write, m Metadata) ([]commitlog.NewRecord, []Event, er
 		return nil, nil, &UnknownCategoryError{Stream: stream}
 	case len(w.Events) == 0:
 		return nil, nil, fmt.Errorf("%w: stream %q", ErrNothing, stream)
-	case len(w.IDs) != 0 && len(w.IDs) != len(w.Events):
-		return nil, nil, fmt.Errorf("stream %q: %d ids for %d events: give one for each, or none", stream, len(w.IDs), len(w.Events))
+	}
+	if err := checkIDs(stream, w.IDs, len(w.Events)); err != nil {
+		return nil, nil, err
 	}
 	surround := m.headers(nil)
 	records := make([]commitlog.NewRecord, len(w.Events))
@@ -120,14 +121,18 @@ func (s *Store) encode(w *Write, m Metadata) ([]commitlog.NewRecord, []Event, er
 		if err != nil {
 			return nil, nil, fmt.Errorf("stream %q: encoding %s: %w", stream, wr.name, err)
 		}
+		if len(value) > wire.RecordBytesMax {
+			return nil, nil, fmt.Errorf("event %q for stream %q: %w", wr.name, stream,
+				&commitlog.TooLargeError{What: "value bytes", Size: len(value), Max: wire.RecordBytesMax})
+		}
 		id, err := idOf(w.IDs, i)
 		if err != nil {
 			return nil, nil, err
 		}
 		headers := make([]commitlog.Header, 0, 2+len(surround))
 		headers = append(headers, commitlog.Header{Key: wire.HeaderType, Value: []byte(wr.name)})
-		if ct := wr.codec.ContentType(); ct != "" {
-			headers = append(headers, commitlog.Header{Key: wire.HeaderContentType, Value: []byte(ct)})
+		if wr.contentType != "" {
+			headers = append(headers, commitlog.Header{Key: wire.HeaderContentType, Value: []byte(wr.contentType)})
 		}
 		records[i] = commitlog.NewRecord{ID: id, Value: value, Headers: append(headers, surround...)}
 		events[i] = Event{ID: id, Stream: stream, Type: wr.name, Metadata: m, Data: data}
@@ -139,6 +144,28 @@ func idOf(ids []uuid.UUID, i int) (uuid.UUID, error) {
 	if len(ids) > 0 {
 		return ids[i], nil
 	}
+	return newEventID()
+}
+
+// checkIDs refuses ids that would not tell n events apart.
+func checkIDs(stream StreamName, ids []uuid.UUID, n int) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	if len(ids) != n {
+		return &commitlog.InvalidError{Reason: fmt.Sprintf("stream %q: %d ids for %d events: give one for each, or none", stream, len(ids), n)}
+	}
+	seen := make(map[uuid.UUID]bool, n)
+	for _, id := range ids {
+		if id == uuid.Nil || seen[id] {
+			return &commitlog.InvalidError{Reason: fmt.Sprintf("stream %q: event id %s is zero or given twice: each event needs its own", stream, id)}
+		}
+		seen[id] = true
+	}
+	return nil
+}
+
+func newEventID() (uuid.UUID, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return id, fmt.Errorf("drawing an event id: %w", err)
@@ -159,6 +186,8 @@ func (s *Store) writer(stream StreamName, data any) (*writer, error) {
 	switch {
 	case w == nil && t.Kind() == reflect.Pointer && s.registry.byType[t.Elem()] != nil:
 		return refuse("events are values: leave the & out")
+	case w == nil && t.Kind() == reflect.Slice:
+		return refuse("to append the events of a slice, spread it: events...")
 	case w == nil:
 		return refuse("no schema that the store was opened with has it: add it to the Events of category %q", stream.Category())
 	case w.category != stream.Category():

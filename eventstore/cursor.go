@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/strandlog/strand/commitlog"
+	"github.com/strandlog/strand/internal/wire"
 )
 
 // Cursor is a place in a whole topic: the next offset of each partition. The zero value is the beginning of any topic.
@@ -15,7 +16,7 @@ type Cursor struct {
 	Topic   string
 	TopicID uuid.UUID
 	LogID   uuid.UUID
-	Next    []int64 // by partition
+	Next    []int64 // by partition; those that are missing are 0
 }
 
 // cursorAt is the cursor of a topic with given next offsets.
@@ -26,19 +27,37 @@ func cursorAt(t commitlog.Topic, next []int64) Cursor {
 // IsZero says whether the cursor is the beginning of any topic.
 func (c Cursor) IsZero() bool { return c.Topic == "" && len(c.Next) == 0 }
 
-// After returns the cursor moved behind an event. It shares nothing with c.
+// After returns the cursor moved behind an event. It shares nothing with c. What c knows of another topic or log, it forgets: behind the event
+// of a topic that was created again, all its other events are yet to be read. A position that no topic can have moves nothing.
 func (c Cursor) After(p Position) Cursor {
 	next := slices.Clone(c.Next)
+	if !p.possible() {
+		c.Next = next
+		return c
+	}
+	if c.Topic != p.Topic || differ(c.TopicID, p.TopicID) || differ(c.LogID, p.LogID) {
+		c, next = Cursor{}, nil
+	}
 	if n := int(p.Partition) + 1; n > len(next) {
 		next = append(next, make([]int64, n-len(next))...)
 	}
 	next[p.Partition] = max(next[p.Partition], p.Offset+1)
-	return Cursor{Topic: p.Topic, TopicID: p.TopicID, LogID: p.LogID, Next: next}
+	return Cursor{Topic: p.Topic, TopicID: known(c.TopicID, p.TopicID), LogID: known(c.LogID, p.LogID), Next: next}
 }
 
-// Has says whether an event lies before the cursor.
+// differ compares ids that are both known.
+func differ(a, b uuid.UUID) bool { return a != uuid.Nil && b != uuid.Nil && a != b }
+
+func known(a, b uuid.UUID) uuid.UUID {
+	if a != uuid.Nil {
+		return a
+	}
+	return b
+}
+
+// Has says whether an event lies before the cursor, provided that both are of the same topic.
 func (c Cursor) Has(p Position) bool {
-	return int(p.Partition) < len(c.Next) && p.Offset < c.Next[p.Partition]
+	return p.Partition >= 0 && int(p.Partition) < len(c.Next) && p.Offset < c.Next[p.Partition]
 }
 
 // Check says whether a cursor can ever be reached in a topic. Error: ErrUnreachable.
@@ -57,65 +76,69 @@ func (c Cursor) Check(t commitlog.Topic) error {
 }
 
 // String is the short form, events@12,0,7.
-func (c Cursor) String() string {
-	var b strings.Builder
-	b.WriteString(c.Topic)
-	b.WriteByte('@')
+func (c Cursor) String() string { return string(c.appendTo(nil)) }
+
+func (c Cursor) appendTo(b []byte) []byte {
+	b = append(append(b, c.Topic...), '@')
 	for i, n := range c.Next {
 		if i > 0 {
-			b.WriteByte(',')
+			b = append(b, ',')
 		}
-		b.WriteString(strconv.FormatInt(n, 10))
+		b = strconv.AppendInt(b, n, 10)
 	}
-	return b.String()
+	return b
 }
 
-// MarshalText writes the whole cursor.
+// MarshalText writes the whole cursor; nothing for the zero value.
 func (c Cursor) MarshalText() ([]byte, error) {
 	if c.IsZero() {
-		return nil, nil
+		return []byte{}, nil
 	}
-	return fmt.Appendf(nil, "%s:%s:%s", c, c.TopicID, c.LogID), nil
+	possible := len(c.Next) <= wire.PartitionsMax && !slices.ContainsFunc(c.Next, func(n int64) bool { return n < 0 })
+	if !possible || commitlog.CheckTopic(c.Topic) != nil {
+		return nil, &TextError{What: "cursor", Text: c.String(), Form: cursorForm}
+	}
+	return fmt.Appendf(c.appendTo(nil), ":%s:%s", c.TopicID, c.LogID), nil
 }
 
-const cursorForm = "topic@offset,offset,…:topic id:log id"
-
-// UnmarshalText reads what MarshalText wrote.
+// UnmarshalText reads what MarshalText wrote. Error: ErrText.
 func (c *Cursor) UnmarshalText(text []byte) error {
 	*c = Cursor{}
 	if len(text) == 0 {
 		return nil
 	}
-	d, err := parseCursor(string(text))
-	if err != nil {
-		return err
+	d, ok := parseCursor(text)
+	if !ok {
+		return &TextError{What: "cursor", Text: string(text), Form: cursorForm}
 	}
 	*c = d
 	return nil
 }
 
-func parseCursor(text string) (c Cursor, err error) {
-	fail := func() (Cursor, error) { return Cursor{}, malformed("cursor", text, cursorForm) }
-	parts := strings.Split(text, ":")
-	if len(parts) != 3 {
-		return fail()
+const cursorForm = "topic@offset,offset,…:topic id:log id"
+
+// cursorBytesMax bounds the text form: a topic, a number for each partition, two ids and what stands between them.
+const cursorBytesMax = wire.TopicBytesMax + 20*wire.PartitionsMax + 2*uuidBytes + 3
+
+func parseCursor(text []byte) (c Cursor, ok bool) {
+	if len(text) > cursorBytesMax {
+		return c, false
 	}
-	topic, offsets, at := strings.Cut(parts[0], "@")
-	if !at || commitlog.CheckTopic(topic) != nil || strings.Count(offsets, ",") >= partitionsMax {
-		return fail()
+	place, ids, _ := strings.Cut(string(text), ":")
+	topic, offsets, at := strings.Cut(place, "@")
+	if !at || commitlog.CheckTopic(topic) != nil || strings.Count(offsets, ",") >= wire.PartitionsMax {
+		return c, false
 	}
 	c.Topic = topic
 	if offsets != "" {
-		for o := range strings.SplitSeq(offsets, ",") {
-			n, err := strconv.ParseUint(o, 10, 63)
-			if err != nil {
-				return fail()
+		for offset := range strings.SplitSeq(offsets, ",") {
+			n, ok := parseNumber(offset, 63)
+			if !ok {
+				return c, false
 			}
 			c.Next = append(c.Next, int64(n))
 		}
 	}
-	if c.TopicID, c.LogID, err = parseIDs(parts[1], parts[2]); err != nil {
-		return fail()
-	}
-	return c, nil
+	c.TopicID, c.LogID, ok = parseIDs(ids)
+	return c, ok
 }

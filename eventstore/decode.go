@@ -1,8 +1,10 @@
 package eventstore
 
 import (
+	"bytes"
 	"encoding/binary"
-	"strings"
+	"errors"
+	"fmt"
 
 	"github.com/google/uuid"
 	"github.com/strandlog/strand/commitlog"
@@ -10,13 +12,15 @@ import (
 )
 
 // decode turns a record into an event. It is not wanted when its category was not given, or when its type is unknown and the store skips those.
+// Finding the category and the type takes no memory: a replay does it for every record of the topic.
 func (s *Store) decode(r *commitlog.Record) (e Event, wanted bool, err error) {
-	category, _, _ := strings.Cut(string(r.Key), "-")
-	if !s.registry.categories[category] {
+	category, _, _ := bytes.Cut(r.Key, []byte("-"))
+	if !s.registry.categories[string(category)] {
 		return Event{}, false, nil
 	}
 	e = Event{Stream: StreamName(r.Key), Position: s.positionOf(r.Partition, r.Offset, r.Epoch), Time: r.Time}
-	var read *reader
+	var reader *reader
+	var contentType []byte
 	for i := range r.Headers {
 		h := &r.Headers[i]
 		switch h.Key {
@@ -29,24 +33,47 @@ func (s *Store) decode(r *commitlog.Record) (e Event, wanted bool, err error) {
 				e.Version = int64(binary.BigEndian.Uint64(h.Value))
 			}
 		case wire.HeaderType:
-			if read = s.registry.byName[string(h.Value)]; read != nil {
-				e.Type = read.name
+			if reader = s.registry.byName[string(h.Value)]; reader != nil {
+				e.Type = reader.name
 			} else {
 				e.Type = string(h.Value)
 			}
-		case wire.HeaderProducer, wire.HeaderContentType:
+		case wire.HeaderContentType:
+			contentType = h.Value
+		case wire.HeaderProducer:
 		default:
 			e.Metadata.read(h.Key, h.Value)
 		}
 	}
-	if read == nil {
-		if s.cfg.UnknownTypes == Skip {
-			return Event{}, false, nil
-		}
+	switch {
+	case e.ID == uuid.Nil || e.Version < 1:
+		err = errNoEnvelope
+	case reader == nil && s.cfg.UnknownTypes == Skip:
+		return Event{}, false, nil
+	case reader == nil:
 		return Event{}, false, &UnknownTypeError{Type: e.Type, Stream: e.Stream, Version: e.Version, Position: e.Position}
+	default:
+		e.Data, err = reader.decode(contentType, r.Value)
 	}
-	if e.Data, err = read.read(r.Value); err != nil {
+	if err != nil {
 		return Event{}, false, &DecodeError{Type: e.Type, Stream: e.Stream, Version: e.Version, Position: e.Position, Cause: err}
 	}
 	return e, true, nil
+}
+
+var errNoEnvelope = errors.New("the record lacks the id or the version that every event has")
+
+// decode reads data by the codec of its content type: the category's own, or the JSON of a time before it had one.
+func (r *reader) decode(contentType, data []byte) (any, error) {
+	switch {
+	case r.raw || string(contentType) == r.contentType:
+		return r.read(r.Codec, data)
+	case len(contentType) == 0:
+		return r.read(JSON{}, data)
+	}
+	own := r.contentType
+	if own == "" {
+		own = "JSON"
+	}
+	return nil, fmt.Errorf("its content type is %q and the category's codec reads %s: give the category a codec that reads both", contentType, own)
 }

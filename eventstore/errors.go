@@ -19,12 +19,14 @@ const (
 
 // What a log answers is passed on as it is.
 var (
-	ErrConflict     = commitlog.ErrConflict       // *ConflictError: not stored; load, decide and append again
-	ErrIndefinite   = commitlog.ErrIndefinite     // *IndefiniteError: stored or not, the truth could not be had in time
-	ErrUnknownTopic = commitlog.ErrUnknownTopic   // *commitlog.UnknownTopicError
-	ErrInvalidName  = commitlog.ErrInvalidName    // *commitlog.NameError
-	ErrTooLarge     = commitlog.ErrAppendTooLarge // *commitlog.TooLargeError
-	ErrCorrupt      = commitlog.ErrCorrupt        // *commitlog.CorruptError
+	ErrConflict         = commitlog.ErrConflict         // *ConflictError: not stored; load, decide and append again
+	ErrIndefinite       = commitlog.ErrIndefinite       // *IndefiniteError: stored or not, the truth could not be had in time
+	ErrUnknownTopic     = commitlog.ErrUnknownTopic     // *commitlog.UnknownTopicError
+	ErrInvalidName      = commitlog.ErrInvalidName      // *commitlog.NameError
+	ErrInvalid          = commitlog.ErrInvalid          // *commitlog.InvalidError
+	ErrTooLarge         = commitlog.ErrAppendTooLarge   // *commitlog.TooLargeError
+	ErrOffsetOutOfRange = commitlog.ErrOffsetOutOfRange // *commitlog.OffsetRangeError
+	ErrCorrupt          = commitlog.ErrCorrupt          // *commitlog.CorruptError
 )
 
 // The details behind ErrConflict and ErrIndefinite.

@@ -10,7 +10,7 @@ import (
 	"github.com/strandlog/strand/internal/wire"
 )
 
-// Metadata surrounds an event: why it happened and on whose behalf. It is stored in the record's headers.
+// Metadata surrounds an event: why it happened and on whose behalf. It is stored in the record's headers. What is empty is not stored.
 type Metadata struct {
 	CommandID     string
 	CorrelationID string
@@ -18,7 +18,7 @@ type Metadata struct {
 	Traceparent   string
 	Tenant        string
 	Actor         string
-	Tags          []string
+	Tags          []string          // sorted, each once
 	User          map[string]string // the application's own
 }
 
@@ -27,6 +27,7 @@ type metadataKey struct{}
 // WithMetadata gives what is appended under ctx these metadata. Fields that are empty keep what an outer call has set; a command id is not
 // taken from a context: it belongs to one append.
 func WithMetadata(ctx context.Context, m Metadata) context.Context {
+	m.CommandID = ""
 	return context.WithValue(ctx, metadataKey{}, MetadataFrom(ctx).with(m))
 }
 
@@ -50,7 +51,8 @@ func (m Metadata) with(n Metadata) Metadata {
 	over(&m.Tenant, n.Tenant)
 	over(&m.Actor, n.Actor)
 	if len(n.Tags) > 0 {
-		m.Tags = slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(m.Tags), n.Tags...))))
+		m.Tags = slices.Compact(slices.Sorted(slices.Values(slices.Concat(m.Tags, n.Tags))))
+		m.Tags = slices.DeleteFunc(m.Tags, func(tag string) bool { return tag == "" })
 	}
 	if len(n.User) > 0 {
 		user := maps.Clone(m.User)

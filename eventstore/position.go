@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/strandlog/strand/commitlog"
+	"github.com/strandlog/strand/internal/wire"
 )
 
 // Position is the place of one event. Its short form, events/3@1207, is for people; its text form holds all of it and survives JSON and
@@ -18,7 +19,7 @@ type Position struct {
 	LogID     uuid.UUID
 	Partition int32
 	Offset    int64
-	Epoch     uint64 // of the leader that answered
+	Epoch     uint64 // of the leader that answered: two positions of one event may differ in it
 }
 
 // ErrUnreachable is the answer to a position or cursor of another topic or log: it can never be reached here.
@@ -38,13 +39,6 @@ func (e *UnreachableError) Error() string {
 // Is makes errors.Is(err, ErrUnreachable) true.
 func (e *UnreachableError) Is(target error) bool { return target == ErrUnreachable }
 
-// ErrText is the answer to a text that is no position or cursor.
-var ErrText = errors.New("eventstore: malformed position")
-
-func malformed(what, text, form string) error {
-	return fmt.Errorf("%w: %q is no %s: the form is %s", ErrText, text, what, form)
-}
-
 // IsZero says whether the position is none.
 func (p Position) IsZero() bool { return p == Position{} }
 
@@ -53,91 +47,82 @@ func (p Position) String() string {
 	return p.Topic + "/" + strconv.Itoa(int(p.Partition)) + "@" + strconv.FormatInt(p.Offset, 10)
 }
 
-// MarshalText writes the whole position.
+// MarshalText writes the whole position; nothing for none.
 func (p Position) MarshalText() ([]byte, error) {
 	if p.IsZero() {
-		return nil, nil
+		return []byte{}, nil
+	}
+	if commitlog.CheckTopic(p.Topic) != nil || !p.possible() {
+		return nil, &TextError{What: "position", Text: p.String(), Form: positionForm}
 	}
 	return fmt.Appendf(nil, "%s:%d:%s:%s", p, p.Epoch, p.TopicID, p.LogID), nil
 }
 
-const positionForm = "topic/partition@offset, or the same with :epoch:topic id:log id"
+// possible says whether some topic could have the position.
+func (p Position) possible() bool {
+	return p.Partition >= 0 && p.Partition < wire.PartitionsMax && p.Offset >= 0
+}
 
-// UnmarshalText reads the whole form and the short one, whose ids stay zero: it is then known by the topic's name alone.
+// UnmarshalText reads the whole form and the short one, whose ids stay zero: it is then known by the topic's name alone. Error: ErrText.
 func (p *Position) UnmarshalText(text []byte) error {
 	*p = Position{}
 	if len(text) == 0 {
 		return nil
 	}
-	q, err := parsePosition(string(text))
-	if err != nil {
-		return err
+	q, ok := parsePosition(text)
+	if !ok {
+		return &TextError{What: "position", Text: string(text), Form: positionForm}
 	}
 	*p = q
 	return nil
 }
 
-func parsePosition(text string) (p Position, err error) {
-	fail := func() (Position, error) { return Position{}, malformed("position", text, positionForm) }
-	parts := strings.Split(text, ":")
-	topic, rest, slash := strings.Cut(parts[0], "/")
-	partition, offset, at := strings.Cut(rest, "@")
-	if !slash || !at || commitlog.CheckTopic(topic) != nil || len(parts) != 1 && len(parts) != 4 {
-		return fail()
+const positionForm = "topic/partition@offset, or the same with :epoch:topic id:log id"
+
+// positionBytesMax bounds the whole form: a topic, three numbers, two ids and what stands between them.
+const positionBytesMax = wire.TopicBytesMax + 3*20 + 2*uuidBytes + 5
+
+func parsePosition(text []byte) (p Position, ok bool) {
+	if len(text) > positionBytesMax {
+		return p, false
+	}
+	place, rest, whole := strings.Cut(string(text), ":")
+	topic, place, slash := strings.Cut(place, "/")
+	partition, offset, at := strings.Cut(place, "@")
+	if !slash || !at || commitlog.CheckTopic(topic) != nil {
+		return p, false
 	}
 	p.Topic = topic
-	n, err := strconv.ParseUint(partition, 10, 31)
-	if err != nil {
-		return fail()
+	n, partitionOK := parseNumber(partition, 31)
+	o, offsetOK := parseNumber(offset, 63)
+	p.Partition, p.Offset = int32(n), int64(o)
+	if !partitionOK || !offsetOK || !p.possible() {
+		return p, false
 	}
-	p.Partition = int32(n)
-	o, err := strconv.ParseUint(offset, 10, 63)
-	if err != nil {
-		return fail()
+	if !whole {
+		return p, true
 	}
-	p.Offset = int64(o)
-	if len(parts) == 1 {
-		return p, nil
+	epoch, ids, _ := strings.Cut(rest, ":")
+	if p.Epoch, ok = parseNumber(epoch, 64); !ok {
+		return p, false
 	}
-	if p.Epoch, err = strconv.ParseUint(parts[1], 10, 64); err != nil {
-		return fail()
-	}
-	if p.TopicID, p.LogID, err = parseIDs(parts[2], parts[3]); err != nil {
-		return fail()
-	}
-	return p, nil
-}
-
-func parseIDs(topic, log string) (t, l uuid.UUID, err error) {
-	if t, err = parseID(topic); err != nil {
-		return t, l, err
-	}
-	l, err = parseID(log)
-	return t, l, err
-}
-
-// parseID takes the canonical form alone: one text for one position.
-func parseID(s string) (uuid.UUID, error) {
-	id, err := uuid.Parse(s)
-	if err == nil && id.String() != s {
-		err = ErrText
-	}
-	return id, err
+	p.TopicID, p.LogID, ok = parseIDs(ids)
+	return p, ok
 }
 
 // Check says whether a position can ever be reached in a topic. Error: ErrUnreachable.
 func (p Position) Check(t commitlog.Topic) error {
 	why := foreign(p.Topic, p.TopicID, p.LogID, t)
-	if why == "" && int(p.Partition) >= len(t.Partitions) {
+	if why == "" && (p.Partition < 0 || int(p.Partition) >= len(t.Partitions)) {
 		why = fmt.Sprintf("it has %d partitions", len(t.Partitions))
 	}
 	if why == "" {
 		return nil
 	}
-	return &UnreachableError{At: p.String(), Here: t.Name, Why: why}
+	return &UnreachableError{At: "position " + p.String(), Here: t.Name, Why: why}
 }
 
-// foreign says why something of one topic does not belong to another, or nothing.
+// foreign says why something of one topic does not belong to another, or nothing. Ids that are not known are not compared.
 func foreign(name string, topicID, logID uuid.UUID, t commitlog.Topic) string {
 	switch {
 	case name != t.Name:

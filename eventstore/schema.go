@@ -36,7 +36,10 @@ type SchemaError struct {
 }
 
 func (e *SchemaError) Error() string {
-	if e.Event == "" {
+	switch {
+	case e.Category == "" && e.Event == "":
+		return e.Reason
+	case e.Event == "":
 		return fmt.Sprintf("category %q: %s", e.Category, e.Reason)
 	}
 	return fmt.Sprintf("category %q, event %q: %s", e.Category, e.Event, e.Reason)
@@ -56,19 +59,30 @@ type registry struct {
 // reader decodes the events of one name.
 type reader struct {
 	name string
-	read func(data []byte) (any, error)
+	codec
+	raw  bool // it reads bytes of any content type
+	read func(c Codec, data []byte) (any, error)
+}
+
+// codec is a category's codec and what it calls its format.
+type codec struct {
+	Codec
+	contentType string
 }
 
 // writer encodes the events of one Go type.
 type writer struct {
+	codec
 	name     string // category.name
 	category string
-	codec    Codec
 }
 
 func newRegistry(schemas []Schema) (*registry, error) {
 	r := &registry{categories: map[string]bool{}, byName: map[string]*reader{}, byType: map[reflect.Type]*writer{}, names: map[reflect.Type]string{}}
 	for _, s := range schemas {
+		if s == nil {
+			return nil, &SchemaError{Reason: "a schema is nil"}
+		}
 		if err := r.add(s.Schema()); err != nil {
 			return nil, err
 		}
@@ -112,13 +126,15 @@ func (r *registry) addEvent(c Category, name string, event any) error {
 		return refuse("the value is nil: give the event's zero value, such as Deposited{}")
 	case t.Kind() == reflect.Pointer:
 		return refuse("%s is a pointer, and events are values: write %s{} instead of &%s{}", t, t.Elem(), t.Elem())
-	case r.byType[t] != nil:
+	case r.byType[t] != nil && r.byType[t].category == c.Name:
 		return refuse("%s is written under the name %q already: keep one name, and list the other in Old as eventstore.Renamed(%s{})", t, r.byType[t].name, t)
+	case r.byType[t] != nil:
+		return refuse("%s is written under the name %q already: a type belongs to one category, so define another one here", t, r.byType[t].name)
 	}
 	full := c.Name + "." + name
-	codec := c.Codec
-	r.byName[full] = &reader{name: full, read: func(data []byte) (any, error) { return decodeAs(codec, data, t) }}
-	r.byType[t] = &writer{name: full, category: c.Name, codec: codec}
+	codec := codec{c.Codec, c.Codec.ContentType()}
+	r.byName[full] = &reader{codec: codec, name: full, read: func(c Codec, data []byte) (any, error) { return decodeAs(c, data, t) }}
+	r.byType[t] = &writer{codec: codec, name: full, category: c.Name}
 	r.names[t] = full
 	return nil
 }
@@ -134,11 +150,12 @@ func (r *registry) addOld(c Category, name string, u Upcast) error {
 	case r.byName[full] != nil:
 		return refuse("the name stands in Events and in Old: an old name is not written any more")
 	case u.to == nil || u.read == nil:
-		return refuse("the upcast is empty: use Renamed, From or FromRaw")
+		return refuse("the upcast is empty: use Renamed, From or FromRaw, with an event or a function")
+	case u.to.Kind() == reflect.Pointer:
+		return refuse("it is read as the pointer %s, and events are values: read it as %s", u.to, u.to.Elem())
 	case r.byType[u.to] == nil || r.byType[u.to].category != c.Name:
 		return refuse("it is read as %s, which is not among the category's Events: add it there", u.to)
 	}
-	codec := c.Codec
-	r.byName[full] = &reader{name: full, read: func(data []byte) (any, error) { return u.read(codec, data) }}
+	r.byName[full] = &reader{codec: codec{c.Codec, c.Codec.ContentType()}, name: full, raw: u.raw, read: u.read}
 	return nil
 }

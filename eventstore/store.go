@@ -8,10 +8,7 @@ import (
 	"reflect"
 
 	"github.com/strandlog/strand/commitlog"
-	"github.com/strandlog/strand/internal/wire"
 )
-
-const partitionsMax = wire.PartitionsMax
 
 // Config says which topic a store lies on. The zero value is the topic "events", created if it is missing.
 type Config struct {
@@ -40,7 +37,7 @@ type Store struct {
 }
 
 // Open opens the store of a topic for the events that the schemas describe. Streams of other categories are left alone.
-// Errors: ErrSchema, ErrUnknownTopic.
+// Errors: ErrSchema, ErrUnknownTopic, ErrInvalidName, ErrInvalid.
 func Open(ctx context.Context, log Log, cfg Config, schemas ...Schema) (*Store, error) {
 	if cfg.Topic == "" {
 		cfg.Topic = "events"
@@ -60,7 +57,7 @@ func Open(ctx context.Context, log Log, cfg Config, schemas ...Schema) (*Store, 
 		return nil, fmt.Errorf("opening the store on topic %q: %w", cfg.Topic, err)
 	}
 	if topic.Kind != commitlog.Versioned {
-		return nil, fmt.Errorf("opening the store on topic %q: its kind is %q: event streams need a topic of kind %q", cfg.Topic, topic.Kind, commitlog.Versioned)
+		return nil, &commitlog.InvalidError{Reason: fmt.Sprintf("topic %q is of kind %q: event streams need one of kind %q", cfg.Topic, topic.Kind, commitlog.Versioned)}
 	}
 	return &Store{log: log, topic: topic, cfg: cfg, registry: registry}, nil
 }

@@ -14,7 +14,7 @@ type StreamOption func(*streamRange)
 
 type streamRange struct {
 	from, to int64
-	until    time.Time
+	until    *time.Time
 	command  string
 	strict   bool
 }
@@ -26,7 +26,7 @@ func FromVersion(v int64) StreamOption { return func(r *streamRange) { r.from = 
 func ToVersion(v int64) StreamOption { return func(r *streamRange) { r.to = v } }
 
 // Until ends before the first event that was recorded after a time.
-func Until(t time.Time) StreamOption { return func(r *streamRange) { r.until = t } }
+func Until(t time.Time) StreamOption { return func(r *streamRange) { r.until = &t } }
 
 // ByCommand yields only what was appended under a command id.
 func ByCommand(id string) StreamOption { return func(r *streamRange) { r.command = id } }
@@ -57,7 +57,7 @@ func (s *Store) Stream(ctx context.Context, stream string, options ...StreamOpti
 				yield(Event{}, err)
 				return
 			}
-			if rec.Version > r.to || !r.until.IsZero() && rec.Time.After(r.until) {
+			if rec.Version > r.to || r.until != nil && rec.Time.After(*r.until) {
 				return
 			}
 			e, wanted, err := s.decode(&rec.Record)

@@ -11,6 +11,7 @@ type Old map[string]Upcast
 // Upcast reads the data of an old name as an event of today.
 type Upcast struct {
 	to   reflect.Type // the event of today
+	raw  bool         // it reads what was stored, whatever codec wrote it
 	read func(c Codec, data []byte) (any, error)
 }
 
@@ -22,6 +23,9 @@ func Renamed(event any) Upcast {
 
 // From reads data as the old type and converts it.
 func From[O, N any](convert func(O) (N, error)) Upcast {
+	if convert == nil {
+		return Upcast{}
+	}
 	return Upcast{to: reflect.TypeFor[N](), read: func(c Codec, data []byte) (any, error) {
 		var old O
 		if err := c.Decode(data, &old); err != nil {
@@ -31,9 +35,12 @@ func From[O, N any](convert func(O) (N, error)) Upcast {
 	}}
 }
 
-// FromRaw converts the stored bytes themselves.
+// FromRaw converts the stored bytes themselves, which must not be kept or changed.
 func FromRaw[N any](convert func(data []byte) (N, error)) Upcast {
-	return Upcast{to: reflect.TypeFor[N](), read: func(_ Codec, data []byte) (any, error) { return convert(data) }}
+	if convert == nil {
+		return Upcast{}
+	}
+	return Upcast{to: reflect.TypeFor[N](), raw: true, read: func(_ Codec, data []byte) (any, error) { return convert(data) }}
 }
 
 // decodeAs reads data as a value of a type.
