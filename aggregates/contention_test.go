@@ -79,6 +79,21 @@ func TestKeysDoNotWaitForEachOther(t *testing.T) {
 	all.Wait()
 }
 
+// A Decide that panics must not leave its key locked: a server goes on after it has recovered.
+func TestAPanickingDecideLeavesTheQueue(t *testing.T) {
+	accounts, _ := open(t, eventstore.NewMemory(), AccountType)
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic was swallowed")
+			}
+		}()
+		_, err := accounts.Handle(t.Context(), "alice", DecideFunc(func(Account) ([]Event, error) { panic("a bug") }))
+		t.Errorf("Handle returned %v", err)
+	}()
+	handle(t, accounts, "alice", Deposit{1})
+}
+
 // BenchmarkContention has 32 writers deposit to one account on a log that syncs a file for every commit: what queueing saves.
 func BenchmarkContention(b *testing.B) {
 	for name, each := range map[string]bool{"queued": false, "racing": true} {
