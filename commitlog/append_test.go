@@ -447,6 +447,9 @@ func TestAppendChecksBeforeItSends(t *testing.T) {
 		{"large value", topic, write(Write{Stream: "a-b", Events: []NewRecord{{Value: make([]byte, wire.RecordBytesMax+1)}}}), ErrAppendTooLarge, "value"},
 		{"large headers", topic, header(Header{"h", make([]byte, wire.HeadersBytesMax)}), ErrAppendTooLarge, "header"},
 		{"large append", topic, write(Write{Stream: "a-b", Events: slices.Repeat([]NewRecord{{Value: half}}, 9)}), ErrAppendTooLarge, "append bytes"},
+		{"large once stored", topic, write(Write{
+			Stream: strings.Repeat("s", 255), CommandID: strings.Repeat("c", 255), Events: slices.Repeat([]NewRecord{{Value: half[:380]}}, wire.EventsMax),
+		}), ErrAppendTooLarge, "names"},
 		{"the broker's header", topic, header(Header{wire.HeaderVersion, nil}), ErrInvalidName, `"v"`},
 		{"another command id", topic, header(Header{wire.HeaderCommandID, []byte("d")}), ErrInvalidName, "command-id"},
 	}

@@ -133,6 +133,7 @@ func measure(a Append) (size, events int, err error) {
 		return 0, 0, &TooLargeError{What: "writes", Size: len(a.Writes), Max: wire.WritesMax}
 	}
 	size = 16
+	stored := 0 // as the sequencer stores it: names are repeated on each record
 	for i := range a.Writes {
 		w := &a.Writes[i]
 		if err := checkWrite(a, i); err != nil {
@@ -142,13 +143,18 @@ func measure(a Append) (size, events int, err error) {
 			return 0, 0, &TooLargeError{What: "events", Size: events, Max: wire.EventsMax}
 		}
 		size += 32 + len(w.Stream) + len(w.CommandID)
+		stored += len(w.Events) * (wire.RecordOverhead + len(w.Stream) + len(w.CommandID))
 		for j := range w.Events {
 			n, err := measureEvent(&w.Events[j])
 			if err != nil {
 				return 0, 0, err
 			}
 			size += n
+			stored += n
 		}
+	}
+	if stored > wire.StoredBytesMax {
+		return 0, 0, &TooLargeError{What: "bytes with the names stored beside each event", Size: stored, Max: wire.StoredBytesMax}
 	}
 	return size, events, nil
 }

@@ -3,6 +3,8 @@ package wire
 // The limits hold together: an append always fits in one engine message, and every length is checked against them before memory is taken.
 const (
 	AppendBytesMax  = 4 << 20  // one encoded append, and one request
+	StoredBytesMax  = 7 << 20  // an append as it is stored: each event with its stream's name, command id, headers, value and RecordOverhead
+	RecordOverhead  = 128      // bounds what a stored record takes beyond those: lengths, deltas and the sequencer's own headers
 	RecordBytesMax  = 1 << 20  // a record's value
 	HeadersBytesMax = 64 << 10 // a record's encoded headers
 	StreamBytesMax  = 255      // a stream name
