@@ -49,7 +49,7 @@ func Open(dir string, cfg Config) (*DB, error) {
 	if d.lock, err = lockDir(d.dir, cfg.fs); err != nil {
 		return nil, err
 	}
-	d.pebble, err = pebble.Open(d.dir, cfg.options(d))
+	d.pebble, err = openPebble(d.dir, cfg.options(d))
 	if err != nil {
 		return nil, errors.Join(damage(d.dir, err), d.lock.Close())
 	}
@@ -57,6 +57,20 @@ func Open(dir string, cfg Config) (*DB, error) {
 		return nil, errors.Join(err, d.pebble.Close(), d.lock.Close())
 	}
 	return d, nil
+}
+
+// openPebble makes an error of a panic, by which Pebble answers when it cannot sync a directory.
+func openPebble(dir string, o *pebble.Options) (db *pebble.DB, err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case error:
+			err = fmt.Errorf("pebble gave up: %w", r)
+		default:
+			err = fmt.Errorf("pebble gave up: %v", r) //nolint:err113 // Pebble has only a text for this.
+		}
+	}()
+	return pebble.Open(dir, o)
 }
 
 func lockDir(dir string, fsys vfs.FS) (*pebble.Lock, error) {

@@ -34,6 +34,21 @@ func (l pebbleLogger) Errorf(format string, args ...any) { l.log.Warn(fmt.Sprint
 // Fatalf must not end the process, as Pebble means it to: the index is a cache. It makes the DB unfit, so that nothing is read from it
 // or written to it any more.
 func (l pebbleLogger) Fatalf(format string, args ...any) {
-	err := l.db.fail(fmt.Errorf(format, args...)) //nolint:err113 // Pebble has only a text for this.
-	l.log.Error("index is unfit", "error", err)
+	fatal := &fatalError{text: fmt.Sprintf(format, args...)}
+	for _, arg := range args {
+		if cause, ok := arg.(error); ok {
+			fatal.cause = cause
+		}
+	}
+	l.log.Error("index is unfit", "error", l.db.fail(fatal))
 }
+
+// fatalError is what Pebble meant to end the process with. It keeps the error behind the text, which may be a full disk.
+type fatalError struct {
+	text  string
+	cause error
+}
+
+func (e *fatalError) Error() string { return e.text }
+
+func (e *fatalError) Unwrap() error { return e.cause }

@@ -1,0 +1,232 @@
+package index
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+)
+
+// TestDamagedFiles changes every file of an index in many ways. Open and reading either tell of the damage or give what a rebuild gives.
+func TestDamagedFiles(t *testing.T) {
+	const seed, runs = 3, 12
+	pristine := vfs.NewMem()
+	s := newScript(seed, 600)
+	db, err := Open("/index", Config{fs: pristine, memTable: 64 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range runs {
+		s.play(t, db)
+		if s.seq%3 == 0 {
+			if err := db.Flush(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := newRebuilds(t, newScript(seed, 600), open(t, t.TempDir()))
+	names, err := pristine.List("/index")
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(seed, 1))
+	damaged, fine := 0, 0
+	for _, name := range names {
+		path := pristine.PathJoin("/index", name)
+		content := fileOf(t, pristine, path)
+		hurt := map[string][]byte{"removed": nil, "empty": {}}
+		for range 12 {
+			if len(content) == 0 {
+				break
+			}
+			flipped := append([]byte{}, content...)
+			flipped[random.IntN(len(flipped))] ^= byte(1 << random.IntN(8))
+			hurt["flipped "+string(rune('a'+len(hurt)))] = flipped
+			cut := random.IntN(len(content))
+			hurt["cut "+string(rune('a'+len(hurt)))] = content[:cut]
+		}
+		for how, after := range hurt {
+			t.Run(name+" "+how, func(t *testing.T) {
+				disk := cloneOf(t, pristine)
+				if err := disk.Remove(path); err != nil {
+					t.Fatal(err)
+				}
+				if after != nil {
+					writeFile(t, disk, path, after)
+				}
+				if survives(t, disk, want) {
+					fine++
+				} else {
+					damaged++
+				}
+			})
+		}
+	}
+	t.Logf("%d times damage was reported, %d times the index was sound", damaged, fine)
+	if damaged == 0 {
+		t.Error("no damage was reported: the test proves nothing")
+	}
+}
+
+// survives says whether an index opens and reads as a rebuild does. The only other outcome is ErrDamaged.
+func survives(t *testing.T, disk vfs.FS, want *rebuilds) bool {
+	t.Helper()
+	db, err := Open("/index", Config{fs: disk})
+	if err != nil {
+		if !errors.Is(err, ErrDamaged) {
+			t.Errorf("Open: %v", err)
+		}
+		return false
+	}
+	defer func() {
+		if err := db.Close(); err != nil && !errors.Is(err, ErrDamaged) {
+			t.Errorf("Close: %v", err)
+		}
+	}()
+	if _, _, err = db.Watermark(); err == nil {
+		_, _, err = fingerprint(db)
+	}
+	if err == nil {
+		err = lookUpAll(t, db)
+	}
+	if err != nil {
+		if !errors.Is(err, ErrDamaged) {
+			t.Errorf("reading: %v", err)
+		}
+		return false
+	}
+	want.check(t, db)
+	return true
+}
+
+// lookUpAll checks that the lookups, which go by way of the bloom filters, find what is there.
+func lookUpAll(t *testing.T, db *DB) error {
+	t.Helper()
+	var streams [][]byte
+	err := db.read(&pebble.IterOptions{LowerBound: []byte{rowStream}}, func(i *pebble.Iterator) error {
+		for ok := i.First(); ok; ok = i.Next() {
+			if key := i.Key(); key[len(key)-1] == suffixHead && splitKey(key) == len(key)-1 {
+				streams = append(streams, bytes.Clone(key[1:len(key)-1]))
+			}
+		}
+		return nil
+	})
+	for _, s := range streams {
+		partition, stream := int32(binary.BigEndian.Uint32(s)), string(s[4:len(s)-1])
+		head, headErr := db.Head(partition, stream)
+		newest := int64(0)
+		streamErr := db.Stream(partition, stream, 1, func(v int64, _ Pointer) bool { newest = v; return true })
+		if err = errors.Join(err, headErr, streamErr); err != nil {
+			return err
+		}
+		if head == 0 || head != newest {
+			t.Errorf("%s: head %d, newest event %d", stream, head, newest)
+		}
+	}
+	return err
+}
+
+func fileOf(t *testing.T, disk vfs.FS, path string) []byte {
+	t.Helper()
+	f, err := disk.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func writeFile(t *testing.T, disk vfs.FS, path string, content []byte) {
+	t.Helper()
+	f, err := disk.Create(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write(content); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func cloneOf(t *testing.T, disk vfs.FS) *vfs.MemFS {
+	t.Helper()
+	clone := vfs.NewMem()
+	if ok, err := vfs.Clone(disk, clone, "/index", "/index"); err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	return clone
+}
+
+func TestDirectoryOfAnotherLayout(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "CURRENT"), []byte("MANIFEST-000001\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(dir, Config{}); !errors.Is(err, ErrDamaged) {
+		t.Errorf("Open: %v", err)
+	}
+}
+
+// TestFullDisk lets every write fail from some point on. Nothing may hang, and a full disk is not damage.
+func TestFullDisk(t *testing.T) {
+	met := map[string]bool{}
+	for _, room := range []int64{0, 1, 3, 10, 20, 40, 80, 160, 320} {
+		var left atomic.Int64
+		left.Store(room)
+		full := errorfs.InjectorFunc(func(op errorfs.Op) error {
+			switch {
+			case op.Kind.ReadOrWrite() != errorfs.OpIsWrite, op.Kind == errorfs.OpFileClose:
+			case op.Kind == errorfs.OpFileSync && op.Path == "/index" && room > 0:
+				// Pebble ends the process when it cannot sync a directory in the background. That needs no room, though.
+			case left.Add(-1) < 0:
+				return syscall.ENOSPC
+			}
+			return nil
+		})
+		where, err := fill(t, errorfs.Wrap(vfs.NewMem(), full))
+		if !errors.Is(err, syscall.ENOSPC) || errors.Is(err, ErrDamaged) {
+			t.Errorf("room for %d writes: %s: %v", room, where, err)
+		}
+		met[where] = true
+	}
+	if !met["Open"] || len(met) < 2 {
+		t.Errorf("met only in %v", met)
+	}
+}
+
+// fill applies runs until an error, and closes the index.
+func fill(t *testing.T, disk vfs.FS) (where string, err error) {
+	t.Helper()
+	db, err := Open("/index", Config{fs: disk, memTable: 64 << 10})
+	if err != nil {
+		return "Open", err
+	}
+	s := newScript(1, 600)
+	for err == nil && s.seq < 200 {
+		where, err = "Apply", db.Apply(s.next(t))
+		if err == nil && s.seq%5 == 0 {
+			where, err = "Flush", db.Flush()
+		}
+	}
+	_ = db.Close() // its error is that of the disk again
+	return where, err
+}
