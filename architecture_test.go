@@ -111,6 +111,20 @@ var floors = []floor{
 		},
 	},
 
+	{
+		name: "settings",
+		packages: map[string]string{
+			"brokerd/config": "Reads the daemon's configuration file, and says where it is wrong.",
+		},
+	},
+	{
+		name: "command",
+		on:   []string{"node", "settings"},
+		packages: map[string]string{
+			"brokerd": "Is the daemon's command line: dev, serve, version, and the signals that stop a node.",
+		},
+	},
+
 	// What shows how both are used.
 	{
 		name: "examples",
@@ -158,6 +172,10 @@ var modules = map[string]module{
 		owners: []string{"commitlog", "brokerd/engine", "brokerd/native", "brokerd/broker"},
 		why:    "the connection between clients and brokerd, and between the sequencer and the engine",
 	},
+	"github.com/spf13/cobra": {
+		owners: []string{"brokerd"},
+		why:    "commands, flags, help and shell completion",
+	},
 	"github.com/twmb/franz-go/pkg/kmsg": {
 		tests: []string{"internal/recordbatch"},
 		why:   "a second opinion on the format of record batches",
@@ -165,6 +183,10 @@ var modules = map[string]module{
 	"github.com/zeebo/xxh3": {
 		owners: []string{"brokerd/shard"},
 		why:    "the checksum of a frame",
+	},
+	"go.yaml.in/yaml/v3": {
+		owners: []string{"brokerd/config"},
+		why:    "reads the configuration file, with the line of every value",
 	},
 	"go.uber.org/goleak": {
 		tests: []string{everywhere},

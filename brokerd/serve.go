@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"time"
@@ -31,6 +32,9 @@ The file, with its defaults:
 				return &usageError{errors.New("serve needs its configuration file: brokerd serve -c FILE (brokerd serve --help shows one)")}
 			}
 			cfg, err := config.Load(file)
+			if errors.Is(err, config.ErrInvalid) {
+				return &usageError{fmt.Errorf("wrong configuration:\n%w", err)}
+			}
 			if err != nil {
 				return &usageError{err}
 			}

@@ -34,7 +34,7 @@ func Parse(file string, data []byte) (Config, error) {
 	if len(data) > fileBytesMax {
 		return Config{}, &Error{File: file, Reason: fmt.Sprintf("more than %d bytes cannot be a configuration of brokerd", fileBytesMax)}
 	}
-	r := reader{file: file, cfg: Config{Listen: ListenDefault}, lines: map[string]int{}}
+	r := reader{file: file, cfg: Config{Listen: ListenDefault}, lines: map[string]int{}, meant: map[string]bool{}}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var document, second yaml.Node
 	switch err := decoder.Decode(&document); {

@@ -12,7 +12,8 @@ import (
 type reader struct {
 	file  string
 	cfg   Config
-	lines map[string]int // of the keys that were set
+	lines map[string]int  // of the keys that were set
+	meant map[string]bool // keys that were suggested for an unknown one
 	errs  []error
 }
 
@@ -34,7 +35,7 @@ func (r *reader) mapping(prefix string, node *yaml.Node, known []setting) {
 		key, value := node.Content[i], node.Content[i+1]
 		s, ok := find(known, key.Value)
 		if !ok {
-			r.fail(key.Line, fmt.Sprintf("%s%.60s", prefix, key.Value), "unknown key, known are "+strings.Join(keys, ", "), suggest(key.Value, keys))
+			r.unknown(key.Line, prefix, key.Value, keys)
 			continue
 		}
 		name := prefix + s.key
@@ -45,6 +46,17 @@ func (r *reader) mapping(prefix string, node *yaml.Node, known []setting) {
 		r.lines[name] = key.Line
 		r.take(name, s, value)
 	}
+}
+
+// unknown lists the known keys where none of them is close.
+func (r *reader) unknown(line int, prefix, key string, keys []string) {
+	meant := suggest(key, keys)
+	reason := "unknown key"
+	if meant == "" {
+		reason += ", known are " + strings.Join(keys, ", ")
+	}
+	r.meant[prefix+meant] = true
+	r.fail(line, fmt.Sprintf("%s%.60s", prefix, key), reason, meant)
 }
 
 func (r *reader) take(name string, s setting, value *yaml.Node) {
@@ -72,7 +84,7 @@ func find(known []setting, key string) (setting, bool) {
 
 // check looks at what the keys say together.
 func (r *reader) check() {
-	if _, set := r.lines["data_dir"]; !set {
+	if _, set := r.lines["data_dir"]; !set && !r.meant["data_dir"] {
 		r.fail(0, "data_dir", "is missing: name the directory for the node's data, such as `data_dir: /var/lib/brokerd`", "")
 	}
 	if err := CheckListen(r.cfg.Listen, r.cfg.AllowRemote); err != nil && r.cfg.Listen != "" {
