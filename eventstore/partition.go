@@ -5,18 +5,35 @@ import (
 	"iter"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/strandlog/strand/commitlog"
+	"github.com/strandlog/strand/internal/wire"
 )
 
-// Partition yields the events of one partition from an offset on, by ascending offset: up to an offset (exclusive; 0: the end as of now)
-// or, when live, also what is yet to be appended. It is what projections read.
+// Partition yields one partition from an offset on, by ascending offset: up to an offset (exclusive; 0: the end as of now) or, when live,
+// also what is yet to be appended. It is what projections read: a record that is no event to this store, because its category was not given
+// or its type is skipped, comes with its place and without Data, so that a checkpoint can move over it.
 // Errors: ErrOffsetOutOfRange, ErrUnknownType, ErrDecode, ErrCorrupt.
 func (s *Store) Partition(ctx context.Context, partition int32, from, to int64, live bool) iter.Seq2[Event, error] {
-	return s.partition(ctx, partition, commitlog.Range{From: from, To: to, Live: live}, time.Time{})
+	return s.places(ctx, partition, commitlog.Range{From: from, To: to, Live: live}, time.Time{})
 }
 
-// partition yields the events of a range, without those from before a time. What is older is not even decoded.
+// partition yields the events of a range, without those from before a time.
 func (s *Store) partition(ctx context.Context, partition int32, r commitlog.Range, since time.Time) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		for e, err := range s.places(ctx, partition, r, since) {
+			if err == nil && e.Data == nil {
+				continue
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// places yields every record of a range but those from before a time, which are not even decoded.
+func (s *Store) places(ctx context.Context, partition int32, r commitlog.Range, since time.Time) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		for rec, err := range s.log.Records(ctx, s.topic, partition, r) {
 			if err != nil {
@@ -31,11 +48,23 @@ func (s *Store) partition(ctx context.Context, partition int32, r commitlog.Rang
 				yield(Event{}, err)
 				return
 			}
-			if wanted && !yield(e, nil) {
+			if !wanted {
+				e = s.place(&rec)
+			}
+			if !yield(e, nil) {
 				return
 			}
 		}
 	}
+}
+
+// place is an event without its content.
+func (s *Store) place(r *commitlog.Record) Event {
+	e := Event{Position: s.positionOf(r.Partition, r.Offset, r.Epoch), Time: r.Time}
+	if id, ok := header(r.Headers, wire.HeaderID); ok && len(id) == len(uuid.UUID{}) {
+		e.ID = uuid.UUID(id)
+	}
+	return e
 }
 
 // sinceScanMax is the number of records among which the first one of a time is found faster by reading them than by asking again.

@@ -37,14 +37,12 @@ func (f *feed) deliveries(ctx context.Context, partition int32, from Mark) iter.
 		if f.live {
 			to = 0
 		}
-		next := from.Next
 		for e, err := range f.events(ctx, partition, start, to) {
 			switch {
 			case err != nil:
 				yield(delivery{}, err)
 				return
 			case e.Position.Offset >= from.Next:
-				next = e.Position.Offset + 1
 				if !yield(f.deliver(e), nil) {
 					return
 				}
@@ -52,9 +50,6 @@ func (f *feed) deliveries(ctx context.Context, partition int32, from Mark) iter.
 				yield(delivery{}, f.diverged(partition, "the event at offset %d was %s and is %s", start, from.EventID, e.ID))
 				return
 			}
-		}
-		if next < end { // the last records are of categories that the store was not given
-			yield(delivery{mark: Mark{Next: end}}, nil)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // Behind says how much of the log a projection does not show yet.
 type Behind struct {
-	Events int64         // records that are not projected, over all partitions, from the first one on that the store can read
+	Events int64         // records that the checkpoint has not passed, over all partitions, of whatever category
 	Time   time.Duration // age of the oldest of them; 0 if there is none
 }
 

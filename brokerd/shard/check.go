@@ -39,6 +39,9 @@ func (c *Core) check(a *Append) (wire.AppendResult, bool) {
 			}
 		}
 	}
+	if a.measure(); a.bytes > wire.StoredBytesMax {
+		return wire.AppendResult{Code: wire.TooLarge, Detail: fmt.Sprintf("the append takes up to %d bytes once stored, at most %d are possible: split it", a.bytes, wire.StoredBytesMax)}, false
+	}
 	return wire.AppendResult{}, true
 }
 
@@ -47,7 +50,7 @@ func invalid(write int, detail string) wire.AppendResult {
 }
 
 // recordOverhead bounds what a record takes beyond its stream name, headers, value and command id: lengths, deltas and the sequencer's own headers.
-const recordOverhead = 128
+const recordOverhead = wire.RecordOverhead
 
 // measure takes the content hash of an append and an upper bound of its size in a frame.
 func (a *Append) measure() {

@@ -233,7 +233,6 @@ func (c *Core) Submit(a *Append) {
 		c.reply(a, r)
 		return
 	}
-	a.measure()
 	c.queue = append(c.queue, a)
 }
 

@@ -300,9 +300,9 @@ func (s *Shard) ShardInfo(node string) wire.ShardInfo {
 	}
 	switch codeOf(st.Cause) {
 	case wire.Corrupt:
-		info.State = "corrupt"
+		info.State = wire.ShardCorrupt
 	case wire.LogDiverged:
-		info.State = "diverged"
+		info.State = wire.ShardDiverged
 	}
 	for slot, next := range st.Next {
 		info.Partitions = append(info.Partitions, wire.PartitionInfo{Partition: s.cfg.Layout.Partition(slot), HighWatermark: next})
