@@ -130,6 +130,7 @@ var floors = []floor{
 		name: "examples",
 		on:   []string{"node", "sides", "streams", "log"},
 		packages: map[string]string{
+			"examples/chess":      "Imports chess games, one aggregate each, checks every move, and counts results, players and openings.",
 			"examples/quickstart": "Is the main job in one file: aggregate, commands, embedded broker, projection, replay.",
 		},
 	},
@@ -150,6 +151,10 @@ var modules = map[string]module{
 	"github.com/cockroachdb/pebble/v2": {
 		owners: []string{"brokerd/index"},
 		why:    "holds the index, sorted, on disk",
+	},
+	"github.com/corentings/chess/v2": {
+		owners: []string{"examples/chess"},
+		why:    "the rules of chess",
 	},
 	"github.com/gofrs/flock": {
 		owners: []string{"brokerd/broker"},
@@ -176,6 +181,10 @@ var modules = map[string]module{
 		owners: []string{"brokerd"},
 		why:    "commands, flags, help and shell completion",
 	},
+	"github.com/schollz/progressbar/v3": {
+		owners: []string{"examples/chess"},
+		why:    "shows how far an import has come",
+	},
 	"github.com/twmb/franz-go/pkg/kmsg": {
 		tests: []string{"internal/recordbatch"},
 		why:   "a second opinion on the format of record batches",
@@ -193,8 +202,8 @@ var modules = map[string]module{
 		why:   "finds goroutines that outlive a test",
 	},
 	"golang.org/x/sync": {
-		owners: []string{"commitlog"},
-		why:    "bounds what waits to be sent, by weight",
+		owners: []string{"commitlog", "examples/chess"},
+		why:    "bounds what waits to be sent, by weight, and games that are imported at once",
 	},
 	"golang.org/x/sys": {
 		owners: []string{"brokerd/engine"},
