@@ -29,11 +29,11 @@ var (
 	ErrCorrupt          = commitlog.ErrCorrupt          // *commitlog.CorruptError
 )
 
-// The details behind ErrConflict and ErrIndefinite.
-type (
-	ConflictError   = commitlog.ConflictError
-	IndefiniteError = commitlog.IndefiniteError
-)
+// ConflictError is the detail behind ErrConflict.
+type ConflictError = commitlog.ConflictError
+
+// IndefiniteError is the detail behind ErrIndefinite.
+type IndefiniteError = commitlog.IndefiniteError
 
 var (
 	// ErrUnknownType is an event on the log whose type the store was not given.
