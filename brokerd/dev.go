@@ -97,11 +97,15 @@ func welcome(w io.Writer, p place) error {
 	fmt.Fprintf(&b, "  client, err := commitlog.Dial(ctx, %q)\n", p.url)
 	fmt.Fprintf(&b, "  topic, err := client.CreateTopic(ctx, commitlog.TopicConfig{Name: \"events\"})\n\n")
 	fmt.Fprintf(&b, "Try next:\n\n")
+	width := 0
 	for _, n := range next {
-		fmt.Fprintf(&b, "  %-45s # %s\n", n[0], n[1])
+		width = max(width, len(n[0]))
+	}
+	for _, n := range next {
+		fmt.Fprintf(&b, "  %-*s   # %s\n", width, n[0], n[1])
 	}
 	if _, err := io.WriteString(w, b.String()); err != nil {
-		return fmt.Errorf("saying where the node is: %w", err)
+		return fmt.Errorf("writing where the node is: %w", err)
 	}
 	return nil
 }

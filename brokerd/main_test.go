@@ -10,6 +10,7 @@ import (
 // TestMain puts a brokerd on the PATH of the tests: this test binary under another name.
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "brokerd" {
+		os.Args[0] = "brokerd" // as a shell would have called it
 		main()
 	}
 	code, err := withBrokerd(m.Run)

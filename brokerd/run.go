@@ -27,7 +27,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintln(stderr, "brokerd:", err)
+	_, _ = fmt.Fprintln(stderr, "brokerd:", err) // there is nowhere else to say it
 	abandoned, usage := new(abandonedError), new(usageError)
 	switch {
 	case errors.As(err, &abandoned):

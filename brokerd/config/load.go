@@ -21,7 +21,7 @@ func Load(file string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("reading the configuration: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // nothing was written
 	data, err := io.ReadAll(io.LimitReader(f, fileBytesMax+1))
 	if err != nil {
 		return Config{}, fmt.Errorf("reading the configuration: %w", err)

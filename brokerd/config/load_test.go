@@ -69,7 +69,7 @@ func TestParseRefuses(t *testing.T) {
 		"only a comment":  {"# later\n", config.Error{Key: "data_dir"}, "is missing"},
 		"unknown key":     {"data_dir: d\nlisen: x", config.Error{Line: 2, Key: "lisen", Suggestion: "listen"}, "unknown key"},
 		"a strange key":   {"data_dir: d\nzzz: x", config.Error{Line: 2, Key: "zzz"}, "known are data_dir"},
-		"unknown in log":  {"data_dir: d\nlog:\n  levle: info", config.Error{Line: 3, Key: "log.levle", Suggestion: "level"}, "unknown key"},
+		"unknown in log":  {"data_dir: d\nlog:\n  lvel: info", config.Error{Line: 3, Key: "log.lvel", Suggestion: "level"}, "unknown key"},
 		"key twice":       {"data_dir: d\n\ndata_dir: e", config.Error{Line: 3, Key: "data_dir"}, "first in line 1"},
 		"a list":          {"- data_dir", config.Error{Line: 1}, "must hold keys"},
 		"a list in log":   {"data_dir: d\nlog: [level]", config.Error{Line: 2, Key: "log"}, "level, format"},
