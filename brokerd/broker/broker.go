@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -190,9 +191,9 @@ func (b *Broker) Health() error { return b.engine.Health() }
 func (b *Broker) Close(ctx context.Context) error {
 	b.once.Do(func() {
 		var errs []error
-		for i := len(b.closers) - 1; i >= 0; i-- {
-			if err := b.closers[i].close(ctx); err != nil {
-				errs = append(errs, fmt.Errorf("closing the %s: %w", b.closers[i].name, err))
+		for _, c := range slices.Backward(b.closers) {
+			if err := c.close(ctx); err != nil {
+				errs = append(errs, fmt.Errorf("closing the %s: %w", c.name, err))
 			}
 		}
 		b.closed = errors.Join(errs...)

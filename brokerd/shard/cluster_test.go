@@ -23,7 +23,6 @@ type cluster struct {
 	acks     []inflightAck     // answers on their way back
 	requests []inflightRequest // appends on their way to a session
 	ops      []*op
-	confirms []*confirm
 	sessions uint64
 	now      time.Time
 	problem  error // the first violation seen

@@ -136,7 +136,6 @@ type flight struct {
 	heads   []Head
 	writes  []producerWrite
 	replies []Reply // released when the frame is applied
-	state   State   // after the frame
 }
 
 type producerWrite struct {

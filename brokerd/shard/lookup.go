@@ -43,12 +43,7 @@ func (s *store) head(partition int32, stream string) (int64, error) {
 		if err := s.settle(partition); err != nil {
 			return 0, err
 		}
-		tails := s.tails()
-		for i := len(tails) - 1; i >= 0; i-- {
-			if v := tails[i].Head(partition, stream); v > 0 {
-				return v, nil
-			}
-		}
+		return s.newest(partition, stream)
 	}
 	v, err := s.db.Head(partition, stream)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"time"
 
 	"github.com/strandlog/strand/brokerd/index"
@@ -211,13 +212,16 @@ func (s *Shard) collect(req wire.StreamRequest, end int64, r *wire.StreamRespons
 
 // newest is the version of a stream as the index and its tails know it; for readers, which do not share the core's heads table.
 func (s *store) newest(partition int32, stream string) (int64, error) {
-	tails := s.tails()
-	for i := len(tails) - 1; i >= 0; i-- {
-		if v := tails[i].Head(partition, stream); v > 0 {
+	for _, t := range slices.Backward(s.tails()) {
+		if v := t.Head(partition, stream); v > 0 {
 			return v, nil
 		}
 	}
-	return s.db.Head(partition, stream)
+	v, err := s.db.Head(partition, stream)
+	if err != nil {
+		return 0, fmt.Errorf("looking up stream %q: %w", stream, err)
+	}
+	return v, nil
 }
 
 func fetchFailed(err error) wire.FetchResponse {

@@ -126,7 +126,7 @@ func (s *Shard) flush() {
 }
 
 func (s *Shard) answer(r Reply) {
-	req := r.Append.Tag.(*request) //nolint:errcheck // Append alone sets it
+	req := r.Append.Tag.(*request) // Shard.Append alone sets it
 	req.results[r.Append.Index] = r.Result
 	if req.left--; req.left > 0 {
 		return

@@ -28,7 +28,6 @@ type ramLog struct {
 	refuse   int  // so many publishes are answered with an error
 	store    bool // although they are stored
 	silent   int  // so many publishes are stored and not answered
-	held     chan struct{}
 }
 
 func newRAMLog() *ramLog { return &ramLog{leader: true} }

@@ -109,7 +109,10 @@ func TestRecordsStopAtBreak(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := 0
-	for range batch.Records() {
+	for _, err := range batch.Records() {
+		if err != nil {
+			t.Fatal(err)
+		}
 		if seen++; seen == 2 {
 			break
 		}
@@ -120,8 +123,8 @@ func TestRecordsStopAtBreak(t *testing.T) {
 }
 
 func TestZeroBatchHoldsNothing(t *testing.T) {
-	for range (recordbatch.Batch{}).Records() {
-		t.Error("a zero batch yielded something")
+	for _, err := range (recordbatch.Batch{}).Records() {
+		t.Errorf("a zero batch yielded something: %v", err)
 	}
 }
 
