@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"slices"
 	"sync"
 	"time"
@@ -70,6 +71,7 @@ func (i *Imported) Key(game int) (string, error) {
 type importer struct {
 	games    *aggregates.Repository[Game]
 	progress progress
+	split    func(file string, r io.Reader) iter.Seq2[Text, error]
 
 	mu   sync.Mutex // guards what follows
 	done Imported
@@ -77,8 +79,12 @@ type importer struct {
 
 // importFiles imports every game that the files hold, many at once. Its error means that it could not go on.
 func importFiles(ctx context.Context, games *aggregates.Repository[Game], files Files, p progress) (*Imported, error) {
-	im := &importer{games: games, progress: p}
 	defer p.Close()
+	im := &importer{games: games, progress: p, split: split}
+	return im.files(ctx, files)
+}
+
+func (im *importer) files(ctx context.Context, files Files) (*Imported, error) {
 	for _, file := range files {
 		before := im.done.Games
 		if err := im.file(ctx, file); err != nil {
@@ -97,7 +103,7 @@ func (im *importer) file(ctx context.Context, file fs.File) error {
 	var withEvent int
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(gamesAtOnce)
-	for text, err := range split(name(file), io.TeeReader(file, &tags)) {
+	for text, err := range im.split(name(file), io.TeeReader(file, &tags)) {
 		if err != nil {
 			return errors.Join(err, group.Wait())
 		}
