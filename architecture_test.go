@@ -67,6 +67,7 @@ var floors = []floor{
 		name: "suites",
 		on:   []string{"sides", "streams", "log"},
 		packages: map[string]string{
+			"eventstore/eventstoretest":   "Is the law for logs, for the tests of those who write one.",
 			"aggregates/scenario":         "Lets a test say what was given, what is asked, and what must follow.",
 			"projections/projectionstest": "Is what every sink must do, for the tests of those who write one.",
 		},
@@ -176,6 +177,10 @@ var modules = map[string]module{
 	"github.com/nats-io/nats.go": {
 		owners: []string{"commitlog", "brokerd/engine", "brokerd/native", "brokerd/broker"},
 		why:    "the connection between clients and brokerd, and between the sequencer and the engine",
+	},
+	"github.com/rogpeppe/go-internal": {
+		tests: []string{"brokerd"},
+		why:   "runs scripts of commands that read like a manual",
 	},
 	"github.com/spf13/cobra": {
 		owners: []string{"brokerd"},
