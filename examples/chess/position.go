@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 	"sync"
@@ -40,14 +39,10 @@ var castling = regexp.MustCompile(`^[O0]-[O0](-[O0])?[+#]?[!?]*$`)
 // play makes the move that san describes, and gives it in strict notation. It refuses what describes no legal move, or more than one.
 //
 // The library's own decoder of this notation is not used: it takes "Nbd2" for the move of a knight on f3 when none stands on the b-file.
-func (p Position) play(san string) (strict string, next Position, err error) {
+func play(position *chess.Position, san string) (strict string, next *chess.Position, err error) {
 	matches, err := describe(san)
 	if err != nil {
-		return "", "", err
-	}
-	position, err := p.decode()
-	if err != nil {
-		return "", "", err
+		return "", nil, err
 	}
 	var legal []chess.Move
 	for _, move := range position.ValidMoves() {
@@ -57,12 +52,12 @@ func (p Position) play(san string) (strict string, next Position, err error) {
 	}
 	switch len(legal) {
 	case 0:
-		return "", "", refuse("is not legal in %q", p)
+		return "", nil, refuse("is not legal in %q", position)
 	case 1:
 		move := &legal[0]
-		return chess.AlgebraicNotation{}.Encode(position, move), Position(position.Update(move).String()), nil
+		return chess.AlgebraicNotation{}.Encode(position, move), position.Update(move), nil
 	default:
-		return "", "", refuse("describes %d legal moves in %q", len(legal), p)
+		return "", nil, refuse("describes %d legal moves in %q", len(legal), position)
 	}
 }
 
@@ -95,21 +90,17 @@ func describe(san string) (matches func(*chess.Position, chess.Move) bool, err e
 	}, nil
 }
 
-// result is what the position itself decides; empty while the game could go on.
-func (p Position) result() (string, error) {
-	position, err := p.decode()
-	if err != nil {
-		return "", err
-	}
-	switch {
-	case position.Status() == chess.Stalemate:
-		return draw, nil
-	case position.Status() == chess.Checkmate && position.Turn() == chess.White:
-		return blackWins, nil
-	case position.Status() == chess.Checkmate:
-		return whiteWins, nil
+// forced is the result that the position itself decides; empty while the game could go on.
+func forced(position *chess.Position) string {
+	switch status := position.Status(); {
+	case status == chess.Stalemate:
+		return draw
+	case status == chess.Checkmate && position.Turn() == chess.White:
+		return blackWins
+	case status == chess.Checkmate:
+		return whiteWins
 	default:
-		return "", nil
+		return ""
 	}
 }
 
@@ -120,16 +111,4 @@ func (p Position) draw() (string, error) {
 		return "", err
 	}
 	return strings.TrimPrefix(position.Board().Draw(), "\n"), nil
-}
-
-// moveNumber is the number that a move in the position has: "12." for White's twelfth, "12..." for Black's.
-func moveNumber(p Position) string {
-	fields := strings.Fields(string(p))
-	if len(fields) < 6 {
-		return "?"
-	}
-	if fields[1] == "b" {
-		return fmt.Sprintf("%s...", fields[5])
-	}
-	return fields[5] + "."
 }
