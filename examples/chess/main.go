@@ -79,7 +79,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return fmt.Errorf("projecting the games: %w", err)
 	}
-	printReport(stdout, imported, tables)
+	if err := printReport(stdout, imported, tables); err != nil {
+		return err
+	}
 	if *game != 0 {
 		key, err := imported.Key(*game)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -13,18 +14,17 @@ import (
 const rowsMax = 10
 
 // printReport says what became of the files, and what all games in the store come to.
-func printReport(w io.Writer, done *Imported, t tables) {
-	fmt.Fprintf(w, "%d games: %d imported, %d already imported, %d refused; %d events in %.1f s\n",
+func printReport(w io.Writer, done *Imported, t tables) error {
+	out := new(strings.Builder)
+	fmt.Fprintf(out, "%d games: %d imported, %d already imported, %d refused; %d events in %.1f s\n",
 		done.Games, done.New, done.Known, len(done.Refused), done.Events, done.Elapsed.Seconds())
 	for _, refused := range done.Refused {
-		fmt.Fprintln(w, "refused:", refused)
+		fmt.Fprintln(out, "refused:", refused)
 	}
 	for _, fault := range done.Faults {
-		fmt.Fprintln(w, "fault:", fault)
+		fmt.Fprintln(out, "fault:", fault)
 	}
 
-	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	defer out.Flush()
 	fmt.Fprint(out, "\nresult\tgames\n")
 	for _, result := range results {
 		games, _ := t.totals.Get(result)
@@ -40,6 +40,11 @@ func printReport(w io.Writer, done *Imported, t tables) {
 		s := opening.row.White
 		fmt.Fprintf(out, "%s\t%d\t%d\t%d\t%d\t%s\n", opening.key, s.Games(), s.Wins, s.Draws, s.Losses, opening.row.Name)
 	}
+	aligned := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if _, err := io.WriteString(aligned, out.String()); err != nil {
+		return err
+	}
+	return aligned.Flush()
 }
 
 // ranked is a row of a read model with its key.

@@ -21,12 +21,13 @@ type Sheet struct {
 
 // Key names the game: the same headers and moves give the same key in every file and every run.
 func (s Sheet) Key() string {
-	sum := sha256.New()
+	text := new(strings.Builder)
 	for _, name := range slices.Sorted(maps.Keys(s.Tags)) {
-		fmt.Fprintf(sum, "%q %q\n", name, s.Tags[name])
+		fmt.Fprintf(text, "%q %q\n", name, s.Tags[name])
 	}
-	fmt.Fprintf(sum, "%q %q", s.Moves, s.Result)
-	return hex.EncodeToString(sum.Sum(nil)[:16])
+	fmt.Fprintf(text, "%q %q", s.Moves, s.Result)
+	sum := sha256.Sum256([]byte(text.String()))
+	return hex.EncodeToString(sum[:16])
 }
 
 // tag is `[Name "value"]`. Quotes in the value should be escaped, and often are not.
