@@ -23,8 +23,7 @@ func (a *arena) add(name string) nameRef {
 		list = *p
 	}
 	if len(list) == 0 || a.used+1+len(name) > arenaChunk {
-		list = append(list, new([arenaChunk]byte))
-		a.list.Store(&list)
+		list = publish(&a.list, list, new([arenaChunk]byte))
 		a.used = 0
 	}
 	at := a.used

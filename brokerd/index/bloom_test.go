@@ -2,9 +2,8 @@ package index
 
 import (
 	"fmt"
-	"testing"
-
 	"sync/atomic"
+	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"

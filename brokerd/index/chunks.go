@@ -22,9 +22,7 @@ func (c *chunks[T]) grow() (uint32, *T) {
 		list = *p
 	}
 	if c.n == len(list)*chunkLen {
-		// Readers hold shorter views of the same array: what is appended lies beyond them.
-		list = append(list, new([chunkLen]T))
-		c.list.Store(&list)
+		list = publish(&c.list, list, new([chunkLen]T))
 	}
 	i := c.n
 	c.n++
@@ -39,4 +37,11 @@ func (c *chunks[T]) bytes() int {
 		return 0
 	}
 	return len(*p) * int(unsafe.Sizeof([chunkLen]T{}))
+}
+
+// publish lets readers see a list with one more chunk. Those who hold a shorter view of the same array do not look at what is appended.
+func publish[C any](to *atomic.Pointer[[]*C], list []*C, chunk *C) []*C {
+	longer := append(list, chunk)
+	to.Store(&longer)
+	return longer
 }

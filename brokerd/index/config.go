@@ -24,9 +24,10 @@ type Config struct {
 
 const (
 	cacheBytesDefault = 64 << 20
-	bloomBitsPerKey   = 10       // one stream in a hundred costs a read in vain
-	memTableBytes     = 16 << 20 // also what may be applied before a flush is started
-	sublevelsMax      = 24       // of level 0, beyond which Apply waits for the compactions
+	bloomBitsPerKey   = 10        // one stream in a hundred costs a read in vain
+	indexBlockBytes   = 256 << 10 // so that a table has one index block, which stays in RAM
+	memTableBytes     = 16 << 20  // also what may be applied before a flush is started
+	sublevelsMax      = 24        // of level 0, beyond which Apply waits for the compactions
 	openFilesMax      = 500
 )
 
@@ -60,7 +61,9 @@ func (c Config) options(d *DB) *pebble.Options {
 		MaxOpenFiles:                openFilesMax,
 		CompactionConcurrencyRange:  func() (lower, upper int) { return 1, 2 },
 	}
-	o.Levels[0].FilterPolicy = bloom.FilterPolicy(bloomBitsPerKey) // the levels below inherit it
+	// The levels below inherit what level 0 has.
+	o.Levels[0].FilterPolicy = bloom.FilterPolicy(bloomBitsPerKey)
+	o.Levels[0].IndexBlockSize = indexBlockBytes
 	o.Experimental.EnableColumnarBlocks = func() bool { return true }
 	// Pebble takes a suffix for the age of a version and keeps all values but the newest in blocks of their own. Ours are read in rows.
 	o.Experimental.SpanPolicyFunc = func([]byte) (policy pebble.SpanPolicy, end []byte, err error) {

@@ -3,7 +3,6 @@ package index
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"syscall"
 )
 
@@ -32,15 +31,23 @@ func (e *DamagedError) Is(target error) bool { return target == ErrDamaged }
 
 func (e *DamagedError) Unwrap() error { return e.Cause }
 
-// notDamage are errors of the machine, not of the files: a rebuild would meet them again.
-var notDamage = []error{
-	syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM,
-}
-
 // damage makes an error of Pebble or of a decoder one of this package.
 func damage(dir string, err error) error {
-	if slices.ContainsFunc(notDamage, func(e error) bool { return errors.Is(err, e) }) {
+	if ofMachine(err) {
 		return fmt.Errorf("index in %s: %w", dir, err)
 	}
 	return &DamagedError{Dir: dir, Cause: err}
+}
+
+// ofMachine says whether an error is the machine's, not the files': a rebuild would meet it again.
+func ofMachine(err error) bool {
+	var code syscall.Errno
+	if !errors.As(err, &code) {
+		return false
+	}
+	switch code {
+	case syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM:
+		return true
+	}
+	return false
 }

@@ -211,6 +211,18 @@ func TestProducers(t *testing.T) {
 	}
 }
 
+func TestImpossibleWatermark(t *testing.T) {
+	db := open(t, t.TempDir())
+	for _, p := range []PartitionMark{{Next: -1}, {End: segment.Place{File: -1}}, {End: segment.Place{Pos: -1}}} {
+		if err := db.Apply(nil, producersOf("row"), Watermark{Partitions: []PartitionMark{p}}); err == nil {
+			t.Errorf("%+v was applied", p)
+		}
+	}
+	if _, ok, err := db.Watermark(); ok || err != nil {
+		t.Errorf("Watermark = %t, %v", ok, err)
+	}
+}
+
 func TestEmptyIndex(t *testing.T) {
 	db := open(t, t.TempDir())
 	if _, ok, err := db.Watermark(); ok || err != nil {

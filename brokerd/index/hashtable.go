@@ -37,8 +37,9 @@ func (h *hashTable) put(hash, number uint32) {
 		slots = *p
 	}
 	if 4*(h.n+1) > 3*len(slots) {
-		slots = grown(slots)
-		h.slots.Store(&slots)
+		larger := grown(slots)
+		h.slots.Store(&larger)
+		slots = larger
 	}
 	h.n++
 	place(slots, uint64(hash)<<32|uint64(number+1))

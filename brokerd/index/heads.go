@@ -6,7 +6,7 @@ import (
 )
 
 // Heads remembers the newest version of up to a number of streams, in at most 64 bytes of RAM each. When it is full it forgets a stream
-// that was not asked for lately. What it answers is always what was put last.
+// that was not asked for lately (by the clock algorithm). What it answers is always what was put last.
 //
 // It holds no names but hashes of 128 bits, keyed at random for each table: a collision, which would give a stream the version
 // of another, is out of reach even for one who chooses the names. It holds no pointers. It belongs to one goroutine.
@@ -99,7 +99,10 @@ type headsPart struct {
 	slots []headsSlot
 	n     int // slots taken
 	limit int
-	hand  int // of the clock
+
+	// The clock: its hand is at a slot, and moves on by stride, which has no divisor in common with the number of slots. So it comes to
+	// every slot once in a round. From each to the next, it would leave a desert behind it and find a jam before it.
+	hand, stride int
 }
 
 type headsKey struct{ high, low uint64 }
@@ -109,7 +112,7 @@ type headsSlot struct {
 	version uint64 // and headUsed
 }
 
-// headUsed marks a slot that was asked for since the hand last passed.
+// headUsed marks a slot that was asked for since the hand last came to it.
 const headUsed = 1 << 63
 
 func (p *headsPart) home(key headsKey) int { return scale(key.low, len(p.slots)) }
@@ -160,7 +163,7 @@ func (p *headsPart) grow() {
 	// One free slot at least, and no more than a full part needs.
 	size := min(max(len(old)*3/2, least), p.limit*4/3+2)
 	p.slots = make([]headsSlot, size)
-	p.hand = 0
+	p.hand, p.stride = 0, strideOf(size)
 	for _, s := range old {
 		if s.key != (headsKey{}) {
 			p.place(s)
@@ -168,9 +171,25 @@ func (p *headsPart) grow() {
 	}
 }
 
-// evict forgets the first stream from the hand on that was not used, and takes the mark from those that it passes.
+// strideOf is about the golden section of n, which spreads the steps evenly.
+func strideOf(n int) int {
+	stride := n*618/1000 + 1
+	for gcd(stride, n) != 1 {
+		stride++
+	}
+	return stride
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+// evict forgets the first stream from the hand on that was not used, and takes the mark from those that the hand comes to before.
 func (p *headsPart) evict() {
-	for ; ; p.hand = p.next(p.hand) {
+	for ; ; p.hand = (p.hand + p.stride) % len(p.slots) {
 		s := &p.slots[p.hand]
 		if s.key == (headsKey{}) {
 			continue

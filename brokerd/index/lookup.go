@@ -118,7 +118,7 @@ func (d *DB) Command(partition int32, stream, id string) (first int64, count int
 	return first, count, ok, err
 }
 
-// readStream reads rows of one stream. By default Pebble keeps no filters of the lowest level; here they are what answers for
+// readStream reads rows of one stream. By default Pebble does not ask the filters of the lowest level; here they are what answers for
 // streams that were never seen.
 func (d *DB) readStream(fn func(i *pebble.Iterator) error) error {
 	return d.read(&pebble.IterOptions{UseL6Filters: true}, fn)

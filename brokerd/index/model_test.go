@@ -174,7 +174,7 @@ func (m *model) check(t *rapid.T) {
 		if got, want := m.head(t, stream), int64(len(m.events[stream])); got != want {
 			t.Fatalf("head of %v is %d, want %d", stream, got, want)
 		}
-		from := rapid.Int64Range(0, int64(len(m.events[stream])+2)).Draw(t, "from")
+		from := rapid.Int64Range(-1, int64(len(m.events[stream])+2)).Draw(t, "from")
 		want := m.events[stream][min(max(int(from)-1, 0), len(m.events[stream])):]
 		if diff := cmp.Diff(slices.Clone(want), m.read(t, stream, from)); diff != "" && len(want) > 0 {
 			t.Fatalf("%v from %d (-want +got):\n%s", stream, from, diff)

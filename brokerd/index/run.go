@@ -34,7 +34,7 @@ func (r *run) set(key, value []byte) {
 }
 
 func (r *run) watermark(w Watermark) {
-	r.set(watermarkKey(), appendWatermark(nil, w))
+	r.set(watermarkKey(), w.encode())
 }
 
 func (r *run) producers(rows iter.Seq2[uint64, []byte]) {

@@ -4,12 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"sync/atomic"
 
 	"github.com/strandlog/strand/brokerd/segment"
 )
 
-// Tail holds the entries that are newer than the database, in RAM: about 100 bytes for an event of a new stream, 60 for another of the same.
+// Tail holds the entries that are newer than the database, in RAM: about 120 bytes for an event of a new stream, 70 for another of the same.
 //
 // One goroutine adds while any number read, without locks. A lookup that begins after Add returned sees its entry.
 // What is published never changes, except for cells that only the writer stores and that are atomic: the slots of the hash tables,
@@ -163,9 +164,8 @@ func (t *Tail) Stream(partition int32, stream string, from int64, fn func(versio
 		return
 	}
 	var few [64]uint32
-	found := t.collect(few[:0], id, from)
-	for i := len(found) - 1; i >= 0; i-- {
-		r := t.rows.at(found[i])
+	for _, number := range slices.Backward(t.collect(few[:0], id, from)) {
+		r := t.rows.at(number)
 		if !fn(r.version, r.pointer()) {
 			return
 		}

@@ -43,7 +43,8 @@ func (w *Watermark) check() error {
 	return nil
 }
 
-func appendWatermark(dst []byte, w Watermark) []byte {
+func (w *Watermark) encode() []byte {
+	dst := make([]byte, 0, watermarkSize+len(w.Partitions)*partitionMarkSize)
 	dst = append(dst, w.LogID[:]...)
 	for _, n := range [...]uint64{w.Seq, w.Epoch, w.Session, w.Sum, uint64(w.Time)} {
 		dst = binary.BigEndian.AppendUint64(dst, n)
