@@ -93,7 +93,7 @@ type hookedLog struct {
 	eventstore.Log
 	topic   func(commitlog.Topic) commitlog.Topic
 	append  func(a commitlog.Append, next func() (commitlog.Appended, error)) (commitlog.Appended, error)
-	records func(r commitlog.Range)
+	records func(commitlog.Record) // sees each record of a partition that is read
 }
 
 func (l *hookedLog) Topic(ctx context.Context, name string) (commitlog.Topic, error) {
@@ -113,8 +113,14 @@ func (l *hookedLog) Append(ctx context.Context, t commitlog.Topic, a commitlog.A
 }
 
 func (l *hookedLog) Records(ctx context.Context, t commitlog.Topic, partition int32, r commitlog.Range) iter.Seq2[commitlog.Record, error] {
-	if l.records != nil {
-		l.records(r)
+	return func(yield func(commitlog.Record, error) bool) {
+		for record, err := range l.Log.Records(ctx, t, partition, r) {
+			if l.records != nil && err == nil {
+				l.records(record)
+			}
+			if !yield(record, err) {
+				return
+			}
+		}
 	}
-	return l.Log.Records(ctx, t, partition, r)
 }

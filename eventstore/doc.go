@@ -18,7 +18,7 @@
 //
 // What Append has answered is stored as the log promises: on stable storage at a broker. An append is stored as a whole or not at all.
 // ErrConflict means not stored. ErrIndefinite means that nobody could tell within the budget; the same append may be tried again with the
-// same ids and is stored once, if it names the version that it follows.
+// ids that the error names (Write.IDs) and is stored once, if it names the version that it follows.
 //
 // # Concurrency
 //

@@ -44,7 +44,7 @@ func (m Metadata) with(n Metadata) Metadata {
 			*a = b
 		}
 	}
-	m.CommandID = n.CommandID
+	over(&m.CommandID, n.CommandID)
 	over(&m.CorrelationID, n.CorrelationID)
 	over(&m.CausationID, n.CausationID)
 	over(&m.Traceparent, n.Traceparent)
