@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"strconv"
@@ -27,6 +28,9 @@ func (l engineLog) LastSeq(ctx context.Context) (uint64, error) {
 func (l engineLog) Read(ctx context.Context, from, to uint64) iter.Seq2[shard.Message, error] {
 	return func(yield func(shard.Message, error) bool) {
 		for m, err := range l.engine.Read(ctx, l.stream, from, to) {
+			if gap := new(engine.GapError); errors.As(err, &gap) {
+				err = &shard.CorruptError{Seq: gap.Want, Reason: err}
+			}
 			if !yield(shard.Message{Seq: m.Seq, Data: m.Data}, err) || err != nil {
 				return
 			}

@@ -27,6 +27,7 @@ type shards struct {
 	dir    string
 
 	mu     sync.Mutex
+	closed bool
 	topics map[uuid.UUID][]*shard.Shard // by shard number
 }
 
@@ -48,8 +49,14 @@ func (s *shards) Start(ctx context.Context, t topics.Topic) error {
 		opened = append(opened, sh)
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.topics[t.ID] = opened
+	closed := s.closed
+	if !closed {
+		s.topics[t.ID] = opened
+	}
+	s.mu.Unlock()
+	if closed {
+		return errors.Join(errClosed, closeAll(context.WithoutCancel(ctx), opened))
+	}
 	return nil
 }
 
@@ -76,10 +83,8 @@ func (s *shards) open(ctx context.Context, t topics.Topic, i int) (*shard.Shard,
 		Layout:   shard.Layout{Shard: i, Shards: t.Shards, Partitions: t.Partitions},
 		HeadsMax: s.cfg.HeadsMax,
 		Logger:   logger,
-		Opened: func(sh *shard.Shard, session, epoch uint64) {
-			if err := s.server.Open(native.Session{Topic: t.ID, Shard: i, ID: session, Epoch: epoch, Target: sh}); err != nil {
-				logger.Error("a session cannot be reached", "error", err)
-			}
+		Opened: func(sh *shard.Shard, session, epoch uint64) error {
+			return s.server.Open(native.Session{Topic: t.ID, Shard: i, ID: session, Epoch: epoch, Target: sh})
 		},
 		Closed: s.server.CloseSession,
 	})
@@ -122,6 +127,8 @@ func (s *shards) Remove(ctx context.Context, t topics.Topic) error {
 	return nil
 }
 
+var errClosed = errors.New("the node is closed")
+
 func (s *shards) of(id uuid.UUID) []*shard.Shard {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,6 +151,7 @@ func (s *shards) close(ctx context.Context) error {
 		open = append(open, of...)
 	}
 	clear(s.topics)
+	s.closed = true
 	s.mu.Unlock()
 	return closeAll(ctx, open)
 }

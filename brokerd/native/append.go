@@ -14,7 +14,7 @@ func (s *Server) append(session Session) nats.MsgHandler {
 			s.respond(s.cfg.Replies, msg, r.AppendTo(nil))
 			return
 		}
-		session.Target.Append(req.Producer, req.ProducerEpoch, req.Appends, len(msg.Data), func(results []wire.AppendResult) {
+		session.Target.Append(session.ID, req.Producer, req.ProducerEpoch, req.Appends, len(msg.Data), func(results []wire.AppendResult) {
 			r := wire.AppendResponse{Code: wire.OK, Epoch: session.Epoch, Results: results}
 			s.respond(s.cfg.Replies, msg, r.AppendTo(make([]byte, 0, 16+64*len(results))))
 		})

@@ -24,7 +24,7 @@ func (s *Server) catalogue(c Catalogue, handle handler) nats.MsgHandler {
 		s.respond(s.cfg.Reads, msg, data)
 	}
 	return func(msg *nats.Msg) {
-		started := s.start(func() {
+		started := s.start(s.rare, func() {
 			var req wire.TopicRequest
 			if err := req.Decode(msg.Data); err != nil {
 				answer(msg, wire.TopicResponse{Code: wire.Invalid, Detail: err.Error()})

@@ -14,7 +14,7 @@ type reader struct {
 // read answers a request in a goroutine of its own: it may wait for records that are yet to come.
 func (s *Server) read(r reader) nats.MsgHandler {
 	return func(msg *nats.Msg) {
-		if !s.start(func() { s.respond(s.cfg.Reads, msg, r.answer(msg.Data)) }) {
+		if !s.start(s.reads, func() { s.respond(s.cfg.Reads, msg, r.answer(msg.Data)) }) {
 			s.respond(s.cfg.Reads, msg, r.refuse(wire.Overloaded, "too many reads are under way"))
 		}
 	}

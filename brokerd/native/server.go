@@ -15,7 +15,7 @@ import (
 
 // Shard is what a session serves.
 type Shard interface {
-	Append(producer uint64, epoch uint32, appends []wire.Append, bytes int, done func([]wire.AppendResult))
+	Append(session, producer uint64, epoch uint32, appends []wire.Append, bytes int, done func([]wire.AppendResult))
 	Fetch(ctx context.Context, req wire.FetchRequest) wire.FetchResponse
 	Stream(ctx context.Context, req wire.StreamRequest) wire.StreamResponse
 }
@@ -44,6 +44,7 @@ type Server struct {
 	ctx   context.Context //nolint:containedctx // the lifetime of the reads that Close ends
 	stop  context.CancelFunc
 	reads chan struct{} // a token for each read under way
+	rare  chan struct{} // the same for catalogue requests, so that reads never shut them out
 	group sync.WaitGroup
 
 	mu       sync.Mutex
@@ -72,7 +73,7 @@ func NewServer(ctx context.Context, cfg Config) *Server {
 	if cfg.ReadsMax == 0 {
 		cfg.ReadsMax = 4096
 	}
-	s := &Server{cfg: cfg, reads: make(chan struct{}, cfg.ReadsMax), sessions: map[uint64][]*nats.Subscription{}}
+	s := &Server{cfg: cfg, reads: make(chan struct{}, cfg.ReadsMax), rare: make(chan struct{}, catalogueMax), sessions: map[uint64][]*nats.Subscription{}}
 	s.ctx, s.stop = context.WithCancel(ctx)
 	return s
 }
@@ -161,20 +162,23 @@ func (s *Server) Close() error {
 	return err
 }
 
-// start runs a read in a goroutine of its own, and says false when too many are under way or the server is closed.
-func (s *Server) start(fn func()) bool {
+// catalogueMax bounds the catalogue requests under way at once.
+const catalogueMax = 64
+
+// start runs a request in a goroutine of its own, and says false when there is no token left for it or the server is closed.
+func (s *Server) start(tokens chan struct{}, fn func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return false
 	}
 	select {
-	case s.reads <- struct{}{}:
+	case tokens <- struct{}{}:
 	default:
 		return false
 	}
 	s.group.Go(func() {
-		defer func() { <-s.reads }()
+		defer func() { <-tokens }()
 		fn()
 	})
 	return true

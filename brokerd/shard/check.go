@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/strandlog/strand/internal/partitioner"
+	"github.com/strandlog/strand/internal/recordbatch"
 	"github.com/strandlog/strand/internal/wire"
 	"github.com/zeebo/xxh3"
 )
@@ -33,6 +34,11 @@ func (c *Core) check(a *Append) (wire.AppendResult, bool) {
 		case len(w.CommandID) > 0 && len(a.Writes) > 1:
 			return invalid(i, "a command id belongs to an append of one write"), false
 		}
+		for j := range w.Events {
+			if err := checkHeaders(&w.Events[j]); err != nil {
+				return invalid(i, fmt.Sprintf("event %d of stream %q: %v", j, w.Stream, err)), false
+			}
+		}
 		for j := range i {
 			if string(a.Writes[j].Stream) == string(w.Stream) {
 				return invalid(i, fmt.Sprintf("stream %q is written twice in one append: join the two writes", w.Stream)), false
@@ -43,6 +49,21 @@ func (c *Core) check(a *Append) (wire.AppendResult, bool) {
 		return wire.AppendResult{Code: wire.TooLarge, Detail: fmt.Sprintf("the append takes up to %d bytes once stored, at most %d are possible: split it", a.bytes, wire.StoredBytesMax)}, false
 	}
 	return wire.AppendResult{}, true
+}
+
+// checkHeaders refuses headers that cannot be read back, and those that only the sequencer may write: what is in the log is believed.
+func checkHeaders(e *wire.Event) error {
+	h, err := recordbatch.ParseHeaders(e.Headers, e.HeaderCount)
+	if err != nil {
+		return err
+	}
+	for key := range h.All() {
+		switch string(key) {
+		case wire.HeaderID, wire.HeaderVersion, wire.HeaderProducer, wire.HeaderCommandID:
+			return fmt.Errorf("the header %q is the sequencer's own", key)
+		}
+	}
+	return nil
 }
 
 func invalid(write int, detail string) wire.AppendResult {

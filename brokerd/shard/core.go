@@ -32,6 +32,7 @@ type Append struct {
 	ProducerEpoch uint32
 	Tag           any // the submitter's own, untouched; so is Index
 	Index         int
+	Session       uint64 // that the append was addressed to; 0: any
 
 	hash  uint64
 	bytes int
@@ -228,6 +229,10 @@ func (c *Core) Submit(a *Append) {
 		c.reply(a, c.refusal())
 		return
 	}
+	if a.Session != 0 && a.Session != c.session {
+		c.reply(a, wire.AppendResult{Code: wire.NotLeader, Detail: "the append was addressed to an earlier session"})
+		return
+	}
 	if r, ok := c.check(a); !ok {
 		c.reply(a, r)
 		return
@@ -240,10 +245,12 @@ func (c *Core) refusal() wire.AppendResult {
 	switch {
 	case c.phase != Stopped:
 		return wire.AppendResult{Code: wire.NotLeader, Detail: "the sequencer is not serving: " + c.phase.String()}
+	case errors.Is(c.cause, ErrClosed):
+		return wire.AppendResult{Code: wire.NotLeader, Detail: c.cause.Error()}
 	case errors.Is(c.cause, ErrDiverged):
 		return wire.AppendResult{Code: wire.LogDiverged, Detail: c.cause.Error()}
 	default:
-		return wire.AppendResult{Code: wire.Corrupt, Detail: c.cause.Error()}
+		return wire.AppendResult{Code: codeOf(c.cause), Detail: c.cause.Error()}
 	}
 }
 
@@ -274,6 +281,7 @@ func (c *Core) Acked(session, intended, seq uint64) error {
 	}
 	c.state.advance(&f.frame)
 	if err := c.apply(&f.frame, f.heads, f.writes); err != nil {
+		c.answer(f, wire.AppendResult{Code: wire.Unknown, Detail: "stored, but the shard stopped: " + err.Error()})
 		return err
 	}
 	c.overlay.settle(f.frame.Seq, len(c.window) == 0)

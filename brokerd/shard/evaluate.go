@@ -16,18 +16,18 @@ func (c *Core) build(now time.Time) error {
 		Seq: c.spec.Seq + 1, Prev: c.spec.Sum, Time: max(c.spec.Time, now.UnixMilli()),
 	}}
 	c.frames.reset(&c.spec, f.frame.Time)
-	done := 0
-	for _, a := range c.queue {
+	for len(c.queue) > 0 {
+		a := c.queue[0]
 		if c.frames.size > 0 && c.frames.size+a.bytes > c.cfg.FrameBytesMax {
 			break
 		}
+		c.queue[0], c.queue = nil, c.queue[1:]
 		if err := c.evaluate(a, f); err != nil {
+			f.attach(a, wire.AppendResult{Code: wire.Retry})
+			c.answer(f, wire.AppendResult{Code: wire.Retry, Detail: "not published: the shard stops"})
 			return c.stop(fmt.Errorf("evaluating an append: %w", err))
 		}
-		done++
 	}
-	clear(c.queue[:done])
-	c.queue = c.queue[done:]
 	if len(c.queue) == 0 {
 		c.queue = nil
 	}
@@ -255,6 +255,7 @@ func (c *Core) take(a *Append, f *flight) error {
 		offset := c.frames.add(a, i, first)
 		for j := range w.Events {
 			h.events = append(h.events, StoredEvent{ID: w.Events[j].ID, Offset: offset + int64(j), Timestamp: f.frame.Time})
+			h.frames = append(h.frames, f.frame.Seq)
 		}
 		h.seq = f.frame.Seq
 		result.Writes = append(result.Writes, wire.WriteResult{Partition: w.Partition, Count: int32(len(w.Events)), FirstOffset: offset, FirstVersion: first})

@@ -11,7 +11,8 @@ type Log interface {
 	Leader() bool
 	// LastSeq is the sequence of the last message that the engine reports.
 	LastSeq(ctx context.Context) (uint64, error)
-	// Read yields the messages from one sequence to another, both included, without a gap.
+	// Read yields the messages from one sequence to another, both included, without a gap. An error that matches ErrCorrupt is final:
+	// a message is missing or damaged. Any other may pass.
 	Read(ctx context.Context, from, to uint64) iter.Seq2[Message, error]
 	// Session opens a way to publish whose acknowledgements arrive at acks, in the order of the engine's answers, from another goroutine.
 	// Losing the connection is reported as an Ack with an error.

@@ -14,6 +14,7 @@ type overlay struct {
 type inflightHead struct {
 	base   int64         // committed version
 	events []StoredEvent // versions base+1 and up
+	frames []uint64      // the frame of each of them
 	seq    uint64        // newest frame that touches the stream
 }
 
@@ -53,7 +54,13 @@ func (o *overlay) settle(seq uint64, empty bool) {
 	for k, h := range o.heads {
 		if h.seq <= seq {
 			delete(o.heads, k)
+			continue
 		}
+		n := 0
+		for n < len(h.frames) && h.frames[n] <= seq {
+			n++
+		}
+		h.base, h.events, h.frames = h.base+int64(n), h.events[n:], h.frames[n:]
 	}
 	for k, a := range o.sequences {
 		if a.seq <= seq {

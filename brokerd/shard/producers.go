@@ -25,6 +25,7 @@ type stored struct {
 // producer is what the shard remembers of one producer: its newest writes, by sequence and index.
 type producer struct {
 	newest uint64 // highest sequence stored
+	floor  uint64 // of this sequence and those below nothing is remembered
 	used   int64  // log time of the newest write
 	writes []stored
 	dirty  bool // changed since the last index run
@@ -40,9 +41,10 @@ type producers struct {
 }
 
 const (
-	producerIdleMax = 60 * 60 * 1000 // ms of log time after which an idle producer is forgotten; far above every client's budget
-	producerTotal   = 1 << 20        // writes remembered in all (about 56 MiB): beyond it the longest idle producers are forgotten
-	storedSize      = 8 + 8 + 8 + 8 + 4 + 2 + 4 + 8
+	producerIdleMax   = 60 * 60 * 1000 // ms of log time after which an idle producer is forgotten; far above every client's budget
+	producerTotal     = 1 << 20        // writes remembered in all (about 56 MiB): beyond it the longest idle producers are forgotten
+	producerRowHeader = 8 + 8          // floor, used
+	storedSize        = 8 + 8 + 8 + 8 + 4 + 2 + 4 + 8
 )
 
 func newProducers() *producers { return &producers{byID: map[uint64]*producer{}} }
@@ -64,7 +66,7 @@ func (p *producers) lookup(id, sequence uint64) ([]stored, known) {
 	if pr == nil {
 		return nil, neverStored
 	}
-	if sequence+wire.SequencesKept <= pr.newest {
+	if sequence <= pr.floor || sequence+wire.SequencesKept <= pr.newest {
 		return nil, forgotten
 	}
 	i, ok := slices.BinarySearchFunc(pr.writes, sequence, func(s stored, q uint64) int {
@@ -95,6 +97,9 @@ func (p *producers) add(id uint64, s stored) {
 		pr = &producer{}
 		p.byID[id] = pr
 	}
+	if s.sequence <= pr.floor {
+		return // replayed from the log: its producer's row is newer
+	}
 	pr.dirty = true
 	pr.newest = max(pr.newest, s.sequence)
 	pr.used = max(pr.used, s.timestamp)
@@ -118,7 +123,7 @@ func (p *producers) add(id uint64, s stored) {
 	}
 }
 
-// expire forgets producers that were idle for long by the log's time, and the longest idle ones when the table is too large.
+// expire forgets producers that were idle for long by the log's time, and drops what it remembers of the longest idle ones when the table is too large.
 func (p *producers) expire(now int64) {
 	for id, pr := range p.byID {
 		if now-pr.used > producerIdleMax {
@@ -137,7 +142,10 @@ func (p *producers) expire(now int64) {
 		if p.total <= producerTotal/2 {
 			return
 		}
-		p.forget(id, p.byID[id])
+		// Its newest sequence stays: what came before it is answered as forgotten, never as new.
+		pr := p.byID[id]
+		p.total -= len(pr.writes)
+		pr.writes, pr.floor, pr.dirty = nil, pr.newest, true
 	}
 }
 
@@ -181,7 +189,9 @@ func (p *producers) load(rows iter.Seq2[uint64, []byte]) error {
 }
 
 func (pr *producer) encode() []byte {
-	b := make([]byte, 0, len(pr.writes)*storedSize)
+	b := make([]byte, 0, producerRowHeader+len(pr.writes)*storedSize)
+	b = binary.LittleEndian.AppendUint64(b, pr.floor)
+	b = binary.LittleEndian.AppendUint64(b, uint64(pr.used))
 	for _, s := range pr.writes {
 		b = binary.LittleEndian.AppendUint64(b, s.sequence)
 		b = binary.LittleEndian.AppendUint64(b, s.hash)
@@ -198,9 +208,12 @@ func (pr *producer) encode() []byte {
 var errProducerRow = errors.New("producer row of the index has an impossible length")
 
 func (pr *producer) decode(b []byte) error {
-	if len(b)%storedSize != 0 {
+	if len(b) < producerRowHeader || (len(b)-producerRowHeader)%storedSize != 0 {
 		return errProducerRow
 	}
+	pr.floor, pr.used = binary.LittleEndian.Uint64(b), int64(binary.LittleEndian.Uint64(b[8:]))
+	pr.newest = pr.floor
+	b = b[producerRowHeader:]
 	pr.writes = make([]stored, 0, len(b)/storedSize)
 	for ; len(b) > 0; b = b[storedSize:] {
 		s := stored{
@@ -214,7 +227,6 @@ func (pr *producer) decode(b []byte) error {
 			timestamp:    int64(binary.LittleEndian.Uint64(b[42:])),
 		}
 		pr.newest = max(pr.newest, s.sequence)
-		pr.used = max(pr.used, s.timestamp)
 		pr.writes = append(pr.writes, s)
 	}
 	return nil

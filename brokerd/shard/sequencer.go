@@ -19,12 +19,16 @@ func (s *Shard) run(ctx context.Context, ready chan<- error) {
 	defer s.endSession()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	backoff := time.Duration(0)
+	var backoff time.Duration
+	var notBefore time.Time // the next fence; zero after a session has served
 	for {
 		wait := s.cfg.LeadershipPolling
+		if err := s.store.failure(); err != nil {
+			s.core.Stop(err)
+		}
 		switch s.core.Phase() {
 		case Serving:
-			backoff = 0
+			backoff, notBefore = 0, time.Time{}
 			if !s.cfg.Log.Leader() {
 				s.core.Deposed()
 				break
@@ -44,10 +48,17 @@ func (s *Shard) run(ctx context.Context, ready chan<- error) {
 				break
 			}
 			s.endSession()
+			if wait = time.Until(notBefore); wait > 0 {
+				break
+			}
+			backoff = min(max(2*backoff, 10*time.Millisecond), s.cfg.FenceBackoffMax)
+			wait = backoff/2 + rand.N(backoff/2+1)
+			notBefore = time.Now().Add(wait)
 			if err := s.fence(ctx); err != nil && ctx.Err() == nil && s.core.Phase() != Stopped {
-				backoff = min(max(2*backoff, 10*time.Millisecond), s.cfg.FenceBackoffMax)
-				wait = backoff/2 + rand.N(backoff/2+1)
 				s.cfg.Logger.Warn("the sequencer could not fence, trying again", "error", err, "after", wait)
+			}
+			if s.core.Phase() == Stopped {
+				continue
 			}
 		}
 		if s.core.InFlight() > 0 {
@@ -115,12 +126,14 @@ func (s *Shard) flush() {
 			s.ack(p.Session, Ack{Intended: p.Seq, Err: err})
 		}
 	}
-	if serving := s.core.Phase() == Serving; serving != s.open {
-		if serving {
-			s.open = true
-			s.cfg.Opened(s, s.sessionID, s.core.State().Epoch)
-		} else {
+	if serving := s.core.Phase() == Serving && !s.draining; serving != s.open {
+		if !serving {
 			s.closeSession()
+			return
+		}
+		s.open = true
+		if err := s.cfg.Opened(s, s.sessionID, s.core.State().Epoch); err != nil {
+			s.ack(s.sessionID, Ack{Err: fmt.Errorf("opening the session to requests: %w", err)})
 		}
 	}
 }
@@ -182,7 +195,7 @@ func (s *Shard) follow(ctx context.Context) error {
 	}
 	m := s.store.mark
 	if last < max(m.seq, s.core.State().Seq) {
-		err := fmt.Errorf("%w: it ends at engine sequence %d, but frames were acknowledged up to %d. Restore the log from a backup, or accept the loss by giving the topic a new log UUID",
+		err := fmt.Errorf("%w: it ends at engine sequence %d, but frames were acknowledged up to %d. Restore the log from a backup, or delete the topic",
 			ErrDiverged, last, max(m.seq, s.core.State().Seq))
 		s.core.Stop(err)
 		return err
@@ -192,7 +205,7 @@ func (s *Shard) follow(ctx context.Context) error {
 	}
 	for msg, err := range s.cfg.Log.Read(ctx, s.core.State().Seq+1, last) {
 		if err != nil {
-			return fmt.Errorf("reading the log: %w", err)
+			return s.unread(err)
 		}
 		if err := s.core.Committed(msg.Seq, msg.Data); err != nil {
 			return err
@@ -222,7 +235,7 @@ func (s *Shard) anchor(ctx context.Context) error {
 	}
 	for msg, err := range s.cfg.Log.Read(ctx, st.Seq, st.Seq) {
 		if err != nil {
-			return fmt.Errorf("reading the log: %w", err)
+			return s.unread(err)
 		}
 		if f, err := DecodeFrame(msg.Data); err != nil {
 			s.core.Stop(&CorruptError{Seq: msg.Seq, Reason: err})
@@ -234,6 +247,15 @@ func (s *Shard) anchor(ctx context.Context) error {
 	}
 	s.anchored = true
 	return nil
+}
+
+// unread takes an error of reading the log. What the log says to be damaged will not come back by asking again.
+func (s *Shard) unread(err error) error {
+	err = fmt.Errorf("reading the log: %w", err)
+	if errors.Is(err, ErrCorrupt) {
+		s.core.Stop(err)
+	}
+	return err
 }
 
 // newSession draws a session id that was never used and never will be.
@@ -251,6 +273,7 @@ func newSession() (uint64, error) {
 
 // drain ends the session: nothing is admitted, the window may finish.
 func (s *Shard) drain() {
+	s.draining = true
 	s.closeSession()
 	s.core.refuseQueue()
 	deadline := time.NewTimer(s.cfg.PublishTimeout)
@@ -265,13 +288,14 @@ func (s *Shard) drain() {
 			expired = true
 		}
 	}
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	s.input()
-	s.core.Stop(errClosed)
+	s.core.Stop(ErrClosed)
 	s.report()
 	s.flush()
 }
-
-var errClosed = errors.New("the shard is closed")
 
 func (s *Shard) closeSession() {
 	if s.open {

@@ -23,7 +23,8 @@ type Config struct {
 
 	// Opened is called when a session begins to serve and Closed when it ends, both from the sequencer's goroutine and in turn.
 	// Requests addressed to a session may be handed in between the two only.
-	Opened func(s *Shard, session, epoch uint64)
+	// An error of Opened ends the session.
+	Opened func(s *Shard, session, epoch uint64) error
 	Closed func(session uint64)
 
 	Window            int           // frames in flight, default 1
@@ -47,7 +48,7 @@ func (c Config) withDefaults() Config {
 		c.Clock = time.Now
 	}
 	if c.Opened == nil {
-		c.Opened = func(*Shard, uint64, uint64) {}
+		c.Opened = func(*Shard, uint64, uint64) error { return nil }
 	}
 	if c.Closed == nil {
 		c.Closed = func(uint64) {}
@@ -88,10 +89,12 @@ type Shard struct {
 	open      bool // Opened was called for the session, Closed not yet
 	published time.Time
 	anchored  bool // the log was compared with the index's watermark
+	draining  bool // no session opens any more
 
 	mu     sync.Mutex
 	inbox  inbox
 	queued int    // bytes of appends handed in and not answered
+	closed bool   // nothing is taken any more
 	status Status // as of the last turn of the sequencer
 }
 
@@ -128,6 +131,8 @@ func Open(ctx context.Context, cfg Config) (*Shard, error) {
 		return nil, err
 	}
 	s := &Shard{cfg: cfg, store: st, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	st.failed = s.nudge
+	go st.write()
 	s.core = NewCore(CoreConfig{Layout: cfg.Layout, LogID: cfg.LogID, Window: cfg.Window, FrameBytesMax: cfg.FrameBytesMax}, state, st.producers, st)
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
@@ -142,22 +147,30 @@ func Open(ctx context.Context, cfg Config) (*Shard, error) {
 }
 
 // Append hands in independent appends. done is called once, with one result for each, from the sequencer's goroutine: it must not block.
-// bytes is their encoded size; beyond the queue's bound they are refused at once.
-func (s *Shard) Append(producer uint64, epoch uint32, appends []wire.Append, bytes int, done func([]wire.AppendResult)) {
+// session is the one that they were addressed to, 0 for any: in another one they are refused. bytes is their encoded size; beyond the
+// queue's bound they are refused at once.
+func (s *Shard) Append(session, producer uint64, epoch uint32, appends []wire.Append, bytes int, done func([]wire.AppendResult)) {
 	req := &request{results: make([]wire.AppendResult, len(appends)), left: len(appends), bytes: bytes, done: done}
 	batch := make([]Append, len(appends))
 	s.mu.Lock()
-	if s.queued > 0 && s.queued+bytes > s.cfg.QueueBytesMax {
+	refusal := wire.AppendResult{}
+	switch {
+	case s.closed:
+		refusal = wire.AppendResult{Code: wire.NotLeader, Detail: ErrClosed.Error()}
+	case s.queued > 0 && s.queued+bytes > s.cfg.QueueBytesMax:
+		refusal = wire.AppendResult{Code: wire.Overloaded, Detail: fmt.Sprintf("the sequencer's queue of %d bytes is full", s.cfg.QueueBytesMax)}
+	}
+	if refusal.Code != wire.OK {
 		s.mu.Unlock()
 		for i := range req.results {
-			req.results[i] = wire.AppendResult{Code: wire.Overloaded, Detail: fmt.Sprintf("the sequencer's queue of %d bytes is full", s.cfg.QueueBytesMax)}
+			req.results[i] = refusal
 		}
 		done(req.results)
 		return
 	}
 	s.queued += bytes
 	for i := range appends {
-		batch[i] = Append{Append: appends[i], Producer: producer, ProducerEpoch: epoch, Tag: req, Index: i}
+		batch[i] = Append{Append: appends[i], Producer: producer, ProducerEpoch: epoch, Tag: req, Index: i, Session: session}
 		s.inbox.appends = append(s.inbox.appends, &batch[i])
 	}
 	s.mu.Unlock()
@@ -175,7 +188,7 @@ type request struct {
 // confirm waits for a commit that began after the call.
 func (s *Shard) confirm(ctx context.Context) wire.AppendResult {
 	answer := make(chan wire.AppendResult, 1)
-	s.Append(0, 0, []wire.Append{{}}, 0, func(r []wire.AppendResult) { answer <- r[0] })
+	s.Append(0, 0, 0, []wire.Append{{}}, 0, func(r []wire.AppendResult) { answer <- r[0] })
 	select {
 	case r := <-answer:
 		return r

@@ -25,9 +25,11 @@ type ramLog struct {
 	mu       sync.Mutex
 	messages [][]byte
 	leader   bool
-	refuse   int  // so many publishes are answered with an error
-	store    bool // although they are stored
-	silent   int  // so many publishes are stored and not answered
+	refuse   int    // so many publishes are answered with an error
+	store    bool   // although they are stored
+	silent   int    // so many publishes are stored and not answered
+	lost     uint64 // a sequence that cannot be read any more
+	sessions int
 }
 
 func newRAMLog() *ramLog { return &ramLog{leader: true} }
@@ -50,6 +52,10 @@ func (l *ramLog) Read(_ context.Context, from, to uint64) iter.Seq2[Message, err
 	l.mu.Unlock()
 	return func(yield func(Message, error) bool) {
 		for seq := from; seq <= to; seq++ {
+			if seq == l.lost {
+				yield(Message{}, &CorruptError{Seq: seq, Reason: errors.New("lost by the test")})
+				return
+			}
 			if !yield(Message{Seq: seq, Data: messages[seq-1]}, nil) {
 				return
 			}
@@ -58,6 +64,9 @@ func (l *ramLog) Read(_ context.Context, from, to uint64) iter.Seq2[Message, err
 }
 
 func (l *ramLog) Session(_ uint64, acks func(Ack)) (Session, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sessions++
 	return &ramSession{log: l, acks: acks}, nil
 }
 
@@ -148,7 +157,7 @@ func (f *fixture) append(stream string, expected wire.Expected, n int) wire.Appe
 
 func (f *fixture) send(a wire.Append) wire.AppendResult {
 	answer := make(chan wire.AppendResult, 1)
-	f.Append(1, 0, []wire.Append{a}, 100, func(r []wire.AppendResult) { answer <- r[0] })
+	f.Append(0, 1, 0, []wire.Append{a}, 100, func(r []wire.AppendResult) { answer <- r[0] })
 	return <-answer
 }
 
@@ -518,7 +527,7 @@ func TestManyWriters(t *testing.T) {
 
 func (f *fixture) sendAs(producer, sequence uint64, expected wire.Expected) wire.AppendResult {
 	answer := make(chan wire.AppendResult, 1)
-	f.Append(producer, 0, []wire.Append{{Sequence: sequence, Attempt: 1, Writes: []wire.Write{{
+	f.Append(0, producer, 0, []wire.Append{{Sequence: sequence, Attempt: 1, Writes: []wire.Write{{
 		Stream: []byte("s-0"), Partition: partitionOf("s-0"), Expected: expected, Events: []wire.Event{{ID: uuid.New()}},
 	}}}}, 100, func(r []wire.AppendResult) { answer <- r[0] })
 	return <-answer

@@ -27,6 +27,9 @@ var ErrCorrupt = errors.New("log is corrupt")
 // ErrDiverged stops a shard whose log lost records that were acknowledged. Only an operator can decide to go on, under a new log UUID.
 var ErrDiverged = errors.New("log diverged")
 
+// ErrClosed is the answer of a shard that was closed.
+var ErrClosed = errors.New("the shard is closed")
+
 // CorruptError says where and how a log contradicts itself. It is an ErrCorrupt.
 type CorruptError struct {
 	Seq    uint64 // engine sequence

@@ -33,6 +33,7 @@ type store struct {
 	segments  []*segment.Log // by slot; written by the writer alone
 	db        *index.DB
 	producers *producers
+	failed    func() // is called when err is set
 	mark      *mark
 	done      chan struct{} // closed when the writer has ended
 	closer    sync.Once
@@ -92,7 +93,6 @@ func openStore(cfg storeConfig) (*store, State, error) {
 		return nil, State{}, errors.Join(err, s.mark.close())
 	}
 	s.applied, s.written = state.Clone(), state.Clone()
-	go s.write()
 	return s, state, nil
 }
 
@@ -394,6 +394,7 @@ func (s *store) fail(err error) {
 	if s.err == nil {
 		s.err = err
 	}
+	defer s.failed()
 	s.wake.Broadcast()
 	if s.changed != nil {
 		close(s.changed)
@@ -450,6 +451,26 @@ func (s *store) closeOnce() error {
 	return s.closed
 }
 
+// failure is the error that is final, if there is one.
+func (s *store) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// end wakes the readers that wait for more: nothing will come.
+func (s *store) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.err = ErrClosed
+	}
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
 // close writes everything to the index and closes it.
 func (s *store) close() error {
 	s.mu.Lock()
@@ -457,6 +478,7 @@ func (s *store) close() error {
 	s.wake.Broadcast()
 	s.mu.Unlock()
 	<-s.done
+	defer s.end()
 	var errs []error
 	s.mu.Lock()
 	written, failed := s.written, s.err
