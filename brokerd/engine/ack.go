@@ -58,7 +58,7 @@ func ParseAck(data []byte) (Ack, error) {
 		Duplicate bool   `json:"duplicate"`
 	}
 	if err := json.Unmarshal(data, &a); err != nil {
-		return Ack{}, fmt.Errorf("%w: %v", ErrAck, err)
+		return Ack{}, fmt.Errorf("%w: %w", ErrAck, err)
 	}
 	if a.Error != nil {
 		return Ack{Stream: a.Stream, Err: &AckError{Status: a.Error.Status, Code: a.Error.Code, Description: a.Error.Description}}, nil

@@ -256,7 +256,10 @@ func TestReadReleasesWhatItHeld(t *testing.T) {
 	for name, read := range map[string]func(){
 		"to the end": func() { _, _ = collect(t, e, 1, 300) },
 		"broken off": func() {
-			for range e.Read(t.Context(), "a", 1, 300) {
+			for _, err := range e.Read(t.Context(), "a", 1, 300) {
+				if err != nil {
+					t.Error(err)
+				}
 				break
 			}
 		},

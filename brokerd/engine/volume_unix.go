@@ -14,6 +14,6 @@ func MeasureVolume(dir string) (Volume, error) {
 	if err := unix.Statfs(dir, &fs); err != nil {
 		return Volume{}, fmt.Errorf("measuring the volume of %s: %w", dir, err)
 	}
-	block := int64(fs.Bsize)
+	block := int64(fs.Bsize) //nolint:unconvert // its type differs between platforms
 	return Volume{Total: int64(fs.Blocks) * block, Free: int64(fs.Bavail) * block}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 )
 
@@ -144,8 +145,8 @@ func (l *Log) Remove() error {
 	if err != nil {
 		return fmt.Errorf("segment: remove %s: %w", l.cfg.Dir, err)
 	}
-	for i := len(files) - 1; i >= 0; i-- {
-		if err := os.Remove(files[i].path); err != nil {
+	for _, f := range slices.Backward(files) {
+		if err := os.Remove(f.path); err != nil {
 			return fmt.Errorf("segment: remove a file: %w", err)
 		}
 	}

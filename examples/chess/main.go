@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return err
 	}
-	defer files.Close()
+	defer func() { _ = files.Close() }() // only read
 
 	b, err := broker.Start(ctx, broker.Config{Dir: *dir})
 	if err != nil {

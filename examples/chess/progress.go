@@ -58,9 +58,9 @@ func (l *lines) Add(bytes int) {
 		return
 	}
 	if l.total > 0 {
-		fmt.Fprintf(l.w, "importing: %d games, %d %%\n", l.games, 100*l.bytes/l.total)
+		_, _ = fmt.Fprintf(l.w, "importing: %d games, %d %%\n", l.games, 100*l.bytes/l.total) // progress is no result
 	} else {
-		fmt.Fprintf(l.w, "importing: %d games\n", l.games)
+		_, _ = fmt.Fprintf(l.w, "importing: %d games\n", l.games)
 	}
 }
 

@@ -18,8 +18,8 @@ func replay(ctx context.Context, w io.Writer, games *aggregates.Repository[Game]
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "\n%s – %s, after %d half-moves\n%s%s\n", g.White, g.Black, g.Plies, board, g.Position)
-	return nil
+	_, err = fmt.Fprintf(w, "\n%s – %s, after %d half-moves\n%s%s\n", g.White, g.Black, g.Plies, board, g.Position)
+	return err
 }
 
 // at gives a game as it was after so many half-moves.
