@@ -94,6 +94,25 @@ type acked struct {
 	progress   chan struct{}       // a token for an acknowledgement
 }
 
+func newAcked() *acked {
+	return &acked{byID: map[uuid.UUID]place{}, indefinite: map[uuid.UUID]bool{}, refused: map[uuid.UUID]bool{}, progress: make(chan struct{}, 1)}
+}
+
+// dial connects to a node and creates the topic that the writers write to.
+func dial(t *testing.T, url string) (*commitlog.Client, commitlog.Topic) {
+	t.Helper()
+	client, err := commitlog.Dial(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	topic, err := client.CreateTopic(t.Context(), commitlog.TopicConfig{Name: "events", Partitions: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, topic
+}
+
 type place struct {
 	Stream  string
 	Version int64
@@ -144,16 +163,8 @@ func TestKill(t *testing.T) {
 	dir := t.TempDir()
 	p := spawn(t, dir, "127.0.0.1:0")
 	listen := strings.TrimPrefix(p.url, "nats://")
-	client, err := commitlog.Dial(t.Context(), p.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	topic, err := client.CreateTopic(t.Context(), commitlog.TopicConfig{Name: "events", Partitions: 4})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := &acked{byID: map[uuid.UUID]place{}, indefinite: map[uuid.UUID]bool{}, refused: map[uuid.UUID]bool{}, progress: make(chan struct{}, 1)}
+	client, topic := dial(t, p.url)
+	a := newAcked()
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var group sync.WaitGroup

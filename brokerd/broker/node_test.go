@@ -247,7 +247,7 @@ func TestCloseUnderLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &acked{byID: map[uuid.UUID]place{}, indefinite: map[uuid.UUID]bool{}, refused: map[uuid.UUID]bool{}, progress: make(chan struct{}, 1)}
+	a := newAcked()
 	ended := make(chan struct{}, 8)
 	for i := range cap(ended) {
 		go func() {

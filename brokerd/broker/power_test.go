@@ -14,9 +14,6 @@ import (
 	"syscall"
 	"testing"
 	"unsafe"
-
-	"github.com/google/uuid"
-	"github.com/strandlog/strand/commitlog"
 )
 
 // disk is an ext4 file system in a file that can lose its power: what was not synced is gone.
@@ -78,16 +75,8 @@ func TestPowerLoss(t *testing.T) {
 	dir := filepath.Join(d.mount, "data")
 	p := spawn(t, dir, "127.0.0.1:0")
 	listen := strings.TrimPrefix(p.url, "nats://")
-	client, err := commitlog.Dial(t.Context(), p.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	topic, err := client.CreateTopic(t.Context(), commitlog.TopicConfig{Name: "events", Partitions: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := &acked{byID: map[uuid.UUID]place{}, indefinite: map[uuid.UUID]bool{}, refused: map[uuid.UUID]bool{}, progress: make(chan struct{}, 1)}
+	client, topic := dial(t, p.url)
+	a := newAcked()
 	for round := range 3 {
 		ctx, stop := context.WithCancel(t.Context())
 		var group sync.WaitGroup

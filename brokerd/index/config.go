@@ -51,7 +51,7 @@ func (c Config) options(d *DB) *pebble.Options {
 		FormatMajorVersion:          pebble.FormatTableFormatV6, // the oldest with a checksum over the footer of a table
 		FS:                          c.fs,
 		Lock:                        d.lock,
-		Logger:                      pebbleLogger{db: d, log: c.Logger},
+		Logger:                      pebbleLogger{d},
 		EventListener:               d.listener(),
 		DisableWAL:                  true,
 		CacheSize:                   c.CacheBytes,

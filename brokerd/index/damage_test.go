@@ -186,41 +186,52 @@ func TestDirectoryOfAnotherLayout(t *testing.T) {
 	}
 }
 
-// TestFullDisk lets every write fail from some point on. Nothing may hang, and a full disk is not damage.
+// TestFullDisk lets every change of the disk fail from some point on. Nothing may hang, a full disk is not damage, and when there is room again
+// the index is what the runs up to its watermark made of it.
 func TestFullDisk(t *testing.T) {
-	met := map[string]bool{}
-	for _, room := range []int64{0, 1, 3, 10, 20, 40, 80, 160, 320} {
+	const seed, large = 1, 600
+	want := newRebuilds(t, newScript(seed, large), open(t, t.TempDir()))
+	where, kept := map[string]int{}, map[uint64]bool{}
+	for room := range int64(200) {
 		var left atomic.Int64
 		left.Store(room)
 		full := errorfs.InjectorFunc(func(op errorfs.Op) error {
-			switch {
-			case op.Kind.ReadOrWrite() != errorfs.OpIsWrite, op.Kind == errorfs.OpFileClose:
-			case op.Kind == errorfs.OpFileSync && op.Path == "/index" && room > 0:
-				// Pebble ends the process when it cannot sync a directory in the background. That needs no room, though.
-			case left.Add(-1) < 0:
+			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && op.Kind != errorfs.OpFileClose && left.Add(-1) < 0 {
 				return syscall.ENOSPC
 			}
 			return nil
 		})
-		where, err := fill(t, errorfs.Wrap(vfs.NewMem(), full))
+		disk := vfs.NewMem()
+		met, err := fill(t, newScript(seed, large), errorfs.Wrap(disk, full))
+		where[met]++
 		if !errors.Is(err, syscall.ENOSPC) || errors.Is(err, ErrDamaged) {
-			t.Errorf("room for %d writes: %s: %v", room, where, err)
+			t.Fatalf("room for %d changes: %s: %v", room, met, err)
 		}
-		met[where] = true
+		db, err := Open("/index", Config{fs: disk})
+		if errors.Is(err, ErrDamaged) && met == "Open" {
+			continue // it was never open, so nothing was in it
+		}
+		if err != nil {
+			t.Fatalf("room for %d changes, then more: %v", room, err)
+		}
+		kept[want.check(t, db)] = true
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if !met["Open"] || len(met) < 2 {
-		t.Errorf("met only in %v", met)
+	t.Logf("met in %v", where)
+	if where["Open"] == 0 || where["Apply"] == 0 || where["Flush"] == 0 || len(kept) < 5 {
+		t.Errorf("met in %v, %d watermarks: the test proves nothing", where, len(kept))
 	}
 }
 
 // fill applies runs until an error, and closes the index.
-func fill(t *testing.T, disk vfs.FS) (where string, err error) {
+func fill(t *testing.T, s *script, disk vfs.FS) (where string, err error) {
 	t.Helper()
 	db, err := Open("/index", Config{fs: disk, memTable: 64 << 10})
 	if err != nil {
 		return "Open", err
 	}
-	s := newScript(1, 600)
 	for err == nil && s.seq < 200 {
 		where, err = "Apply", db.Apply(s.next(t))
 		if err == nil && s.seq%5 == 0 {

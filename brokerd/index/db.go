@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -16,6 +17,7 @@ import (
 // DB is the index of one shard on disk.
 type DB struct {
 	dir    string
+	log    *slog.Logger
 	lock   *pebble.Lock
 	pebble *pebble.DB
 
@@ -23,9 +25,12 @@ type DB struct {
 	users  sync.RWMutex
 	closed bool
 
-	// The first error that makes the DB unfit, met by a call or by Pebble's background work. failed is closed then.
-	failure atomic.Pointer[error]
-	failed  chan struct{}
+	// The first error that makes the DB unfit, met by a call or by Pebble's background work. Then failed is closed and Pebble is stopped:
+	// it would try again and again. stopping ends when it has stopped.
+	failure  atomic.Pointer[error]
+	failed   chan struct{}
+	stopping sync.WaitGroup
+	stopped  bool // guarded by users
 
 	compacted chan struct{} // holds a token when a compaction has ended since it was last taken
 
@@ -38,39 +43,35 @@ type DB struct {
 // Open opens the index in dir and creates it if there is none. ErrInUse means that it is open already, ErrDamaged that it must be dropped.
 func Open(dir string, cfg Config) (*DB, error) {
 	cfg = cfg.withDefaults()
-	d := &DB{failed: make(chan struct{}), compacted: make(chan struct{}, 1), unflushedMax: cfg.memTable}
+	d := &DB{log: cfg.Logger, failed: make(chan struct{}), compacted: make(chan struct{}, 1), unflushedMax: cfg.memTable}
 	var err error
 	if d.dir, err = filepath.Abs(dir); err != nil {
 		return nil, fmt.Errorf("opening the index: %w", err)
 	}
-	if err := cfg.fs.MkdirAll(d.dir, 0o700); err != nil {
-		return nil, fmt.Errorf("creating the directory of the index: %w", err)
-	}
-	if d.lock, err = lockDir(d.dir, cfg.fs); err != nil {
+	cfg.fs = &disk{FS: cfg.fs, failed: func(err error) { _ = d.fail(err) }}
+	d.users.Lock()
+	defer d.users.Unlock()
+	if err := d.open(cfg); err != nil {
+		d.closed = true
 		return nil, err
-	}
-	d.pebble, err = openPebble(d.dir, cfg.options(d))
-	if err != nil {
-		return nil, errors.Join(damage(d.dir, err), d.lock.Close())
-	}
-	if err := d.unfit(); err != nil {
-		return nil, errors.Join(err, d.pebble.Close(), d.lock.Close())
 	}
 	return d, nil
 }
 
-// openPebble makes an error of a panic, by which Pebble answers when it cannot sync a directory.
-func openPebble(dir string, o *pebble.Options) (db *pebble.DB, err error) {
-	defer func() {
-		switch r := recover().(type) {
-		case nil:
-		case error:
-			err = fmt.Errorf("pebble gave up: %w", r)
-		default:
-			err = fmt.Errorf("pebble gave up: %v", r) //nolint:err113 // Pebble has only a text for this.
-		}
-	}()
-	return pebble.Open(dir, o)
+func (d *DB) open(cfg Config) (err error) {
+	if err := cfg.fs.MkdirAll(d.dir, 0o700); err != nil {
+		return fmt.Errorf("creating the directory of the index: %w", err)
+	}
+	if d.lock, err = lockDir(d.dir, cfg.fs); err != nil {
+		return err
+	}
+	if d.pebble, err = pebble.Open(d.dir, cfg.options(d)); err != nil {
+		return errors.Join(damage(d.dir, err), d.lock.Close())
+	}
+	if err := d.unfit(); err != nil {
+		return errors.Join(err, d.pebble.Close(), d.lock.Close())
+	}
+	return nil
 }
 
 func lockDir(dir string, fsys vfs.FS) (*pebble.Lock, error) {
@@ -114,6 +115,12 @@ func (d *DB) await(done <-chan struct{}) error {
 
 // Close flushes what was applied and closes the index, after the calls that are under way. Later calls return nil.
 func (d *DB) Close() error {
+	err := d.close()
+	d.stopping.Wait()
+	return err
+}
+
+func (d *DB) close() error {
 	d.users.Lock()
 	defer d.users.Unlock()
 	if d.closed {
@@ -124,7 +131,23 @@ func (d *DB) Close() error {
 	if err == nil {
 		err = d.flush()
 	}
-	return errors.Join(err, d.pebble.Close(), d.lock.Close())
+	if !d.stopped {
+		err = errors.Join(err, d.pebble.Close())
+	}
+	return errors.Join(err, d.lock.Close())
+}
+
+// stop stops Pebble on a DB that is unfit. The lock on the directory stays until Close.
+func (d *DB) stop() {
+	d.users.Lock()
+	defer d.users.Unlock()
+	if d.closed {
+		return
+	}
+	d.stopped = true
+	if err := d.pebble.Close(); err != nil {
+		d.log.Warn("stopping an unfit index", "dir", d.dir, "error", err)
+	}
 }
 
 // Drop removes the index in dir, whatever state it is in. ErrInUse means that it is open.
@@ -169,11 +192,12 @@ func (d *DB) unfit() error {
 	return nil
 }
 
-// fail makes the DB unfit. Only the first error counts.
+// fail makes the DB unfit. Only the first error counts. It may be called from anywhere, also by Pebble while it holds its locks.
 func (d *DB) fail(err error) error {
 	err = damage(d.dir, err)
 	if d.failure.CompareAndSwap(nil, &err) {
 		close(d.failed)
+		d.stopping.Go(d.stop)
 	}
 	return d.unfit()
 }

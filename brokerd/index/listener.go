@@ -2,7 +2,6 @@ package index
 
 import (
 	"fmt"
-	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -22,14 +21,11 @@ func (d *DB) listener() *pebble.EventListener {
 }
 
 // pebbleLogger takes what Pebble has to say.
-type pebbleLogger struct {
-	db  *DB
-	log *slog.Logger
-}
+type pebbleLogger struct{ db *DB }
 
-func (l pebbleLogger) Infof(format string, args ...any) { l.log.Debug(fmt.Sprintf(format, args...)) }
+func (l pebbleLogger) Infof(format string, args ...any) { l.db.log.Debug(fmt.Sprintf(format, args...)) }
 
-func (l pebbleLogger) Errorf(format string, args ...any) { l.log.Warn(fmt.Sprintf(format, args...)) }
+func (l pebbleLogger) Errorf(format string, args ...any) { l.db.log.Warn(fmt.Sprintf(format, args...)) }
 
 // Fatalf must not end the process, as Pebble means it to: the index is a cache. It makes the DB unfit, so that nothing is read from it
 // or written to it any more.
@@ -40,7 +36,7 @@ func (l pebbleLogger) Fatalf(format string, args ...any) {
 			fatal.cause = cause
 		}
 	}
-	l.log.Error("index is unfit", "error", l.db.fail(fatal))
+	l.db.log.Error("index is unfit", "error", l.db.fail(fatal))
 }
 
 // fatalError is what Pebble meant to end the process with. It keeps the error behind the text, which may be a full disk.
