@@ -16,7 +16,7 @@ const (
 	crashDirEnv = "STRAND_INDEX_CRASH_DIR"
 	crashSeed   = 11
 	// Such a run does not fit in crashConfig's memtable.
-	crashLargeRun = 3000
+	crashLargeRun = 1500
 )
 
 var crashConfig = Config{memTable: 256 << 10}

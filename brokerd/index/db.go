@@ -25,12 +25,14 @@ type DB struct {
 	users  sync.RWMutex
 	closed bool
 
-	// The first error that makes the DB unfit, met by a call or by Pebble's background work. Then failed is closed and Pebble is stopped:
-	// it would try again and again. stopping ends when it has stopped.
-	failure  atomic.Pointer[error]
-	failed   chan struct{}
-	stopping sync.WaitGroup
-	stopped  bool // guarded by users
+	// The first error that makes the DB unfit, met by a call or by Pebble's background work; failed is closed then.
+	failure atomic.Pointer[error]
+	failed  chan struct{}
+
+	// The watch stops Pebble on a DB that is unfit: it would try again and again. It ends after that, or with Close.
+	closing chan struct{}
+	watched chan struct{} // closed by the watch at its end
+	stopped bool          // guarded by users
 
 	compacted chan struct{} // holds a token when a compaction has ended since it was last taken
 
@@ -43,18 +45,20 @@ type DB struct {
 // Open opens the index in dir and creates it if there is none. ErrInUse means that it is open already, ErrDamaged that it must be dropped.
 func Open(dir string, cfg Config) (*DB, error) {
 	cfg = cfg.withDefaults()
-	d := &DB{log: cfg.Logger, failed: make(chan struct{}), compacted: make(chan struct{}, 1), unflushedMax: cfg.memTable}
+	d := &DB{
+		log:    cfg.Logger,
+		failed: make(chan struct{}), closing: make(chan struct{}), watched: make(chan struct{}), compacted: make(chan struct{}, 1),
+		unflushedMax: cfg.memTable,
+	}
 	var err error
 	if d.dir, err = filepath.Abs(dir); err != nil {
 		return nil, fmt.Errorf("opening the index: %w", err)
 	}
 	cfg.fs = &disk{FS: cfg.fs, failed: func(err error) { _ = d.fail(err) }}
-	d.users.Lock()
-	defer d.users.Unlock()
 	if err := d.open(cfg); err != nil {
-		d.closed = true
 		return nil, err
 	}
+	go d.watch()
 	return d, nil
 }
 
@@ -116,7 +120,7 @@ func (d *DB) await(done <-chan struct{}) error {
 // Close flushes what was applied and closes the index, after the calls that are under way. Later calls return nil.
 func (d *DB) Close() error {
 	err := d.close()
-	d.stopping.Wait()
+	<-d.watched
 	return err
 }
 
@@ -127,6 +131,7 @@ func (d *DB) close() error {
 		return nil
 	}
 	d.closed = true
+	close(d.closing)
 	err := d.unfit()
 	if err == nil {
 		err = d.flush()
@@ -137,7 +142,16 @@ func (d *DB) close() error {
 	return errors.Join(err, d.lock.Close())
 }
 
-// stop stops Pebble on a DB that is unfit. The lock on the directory stays until Close.
+func (d *DB) watch() {
+	defer close(d.watched)
+	select {
+	case <-d.failed:
+		d.stop()
+	case <-d.closing:
+	}
+}
+
+// stop closes Pebble after the calls that are under way. The lock on the directory stays until Close.
 func (d *DB) stop() {
 	d.users.Lock()
 	defer d.users.Unlock()
@@ -197,7 +211,6 @@ func (d *DB) fail(err error) error {
 	err = damage(d.dir, err)
 	if d.failure.CompareAndSwap(nil, &err) {
 		close(d.failed)
-		d.stopping.Go(d.stop)
 	}
 	return d.unfit()
 }
