@@ -43,7 +43,7 @@ type pager struct {
 	*reader
 	query  StreamQuery
 	next   int64 // version to ask for
-	head   int64 // of the first answer
+	head   int64 // of the first answer: the last version that is wanted
 	offset int64 // of the newest record, -1: none yet
 	paged  bool
 }
@@ -64,7 +64,11 @@ func (c *Client) newPager(t Topic, q StreamQuery) (*pager, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pager{reader: r, query: q, next: max(q.From, 1), offset: -1}, nil
+	next := max(q.From, 1)
+	if q.CommandID != "" {
+		next = 1
+	}
+	return &pager{reader: r, query: q, next: next, offset: -1}, nil
 }
 
 func (p *pager) page(ctx context.Context) (wire.StreamResponse, error) {
@@ -114,7 +118,7 @@ func (p *pager) yieldPage(page wire.StreamResponse, yield func(StreamRecord, err
 	}
 	p.routes.saw(p.partition, page.Epoch, p.offset+1)
 	switch {
-	case p.query.CommandID != "" || p.next > p.head:
+	case p.next > p.head:
 		return false, nil
 	case len(page.Records) == 0:
 		return false, p.corrupt(-1, fmt.Errorf("stream %q has %d versions but the answer lacks version %d", p.query.Stream, p.head, p.next))

@@ -33,10 +33,11 @@ func (l *streamLog) stream(req wire.StreamRequest) (wire.StreamResponse, error) 
 	l.requests = append(l.requests, req)
 	resp := wire.StreamResponse{Epoch: testEpoch, Head: l.head}
 	from := req.From
-	if len(req.CommandID) > 0 {
-		from = 3
+	if len(req.CommandID) > 0 { // versions 3 to 6 are the command's
+		from = max(from, 3)
+		resp.Head = min(resp.Head, 6)
 	}
-	for v := from; v <= l.head && v < from+2; v++ {
+	for v := from; v <= resp.Head && v < from+2; v++ {
 		resp.Records = append(resp.Records, wire.StreamRecord{
 			Version: v, Offset: 10 * v, Timestamp: 1750000000000 + v, Raw: rawRecord("account-alice", fmt.Append(nil, v)),
 		})
@@ -71,7 +72,7 @@ func TestStream(t *testing.T) {
 		{"from a version", 5, StreamQuery{From: 4}, []int64{4, 5}, 1},
 		{"from behind the head", 5, StreamQuery{From: 9}, nil, 1},
 		{"no such stream", 0, StreamQuery{}, nil, 1},
-		{"by command id", 9, StreamQuery{CommandID: "req-1", From: 7}, []int64{3, 4}, 1},
+		{"by command id", 9, StreamQuery{CommandID: "req-1", From: 7}, []int64{3, 4, 5, 6}, 2},
 		{"by an unknown command id", 0, StreamQuery{CommandID: "req-1"}, nil, 1},
 		{"strict", 5, StreamQuery{Strict: true}, []int64{1, 2, 3, 4, 5}, 3},
 	}

@@ -174,6 +174,41 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestLargeCommand: what was written under one command id is read back whole, over as many answers as it takes.
+func TestLargeCommand(t *testing.T) {
+	b := start(t, broker.Config{})
+	topic, err := b.Client().CreateTopic(t.Context(), commitlog.TopicConfig{Name: "events"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const events = wire.EventsMax
+	w := commitlog.Write{Stream: "s-" + strings.Repeat("a", 200), Expected: commitlog.Any, CommandID: strings.Repeat("c", 250)}
+	for range events {
+		w.Events = append(w.Events, commitlog.NewRecord{Value: make([]byte, 10)})
+	}
+	if _, err := b.Client().Append(t.Context(), topic, oneEvent(w.Stream, commitlog.NoStream)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Client().Append(t.Context(), topic, commitlog.Append{Writes: []commitlog.Write{w}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Client().Append(t.Context(), topic, oneEvent(w.Stream, commitlog.StreamExists)); err != nil {
+		t.Fatal(err)
+	}
+	n := int64(0)
+	for r, err := range b.Client().Stream(t.Context(), topic, commitlog.StreamQuery{Stream: w.Stream, CommandID: w.CommandID}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n++; r.Version != n+1 {
+			t.Fatalf("event %d of the command is version %d", n, r.Version)
+		}
+	}
+	if n != events {
+		t.Errorf("%d of %d events of the command were read", n, events)
+	}
+}
+
 // TestGarbage sends what no client sends to every subject of a node. It answers or is silent, and goes on serving.
 func TestGarbage(t *testing.T) {
 	b := start(t, broker.Config{Listen: "127.0.0.1:0"})
@@ -201,7 +236,7 @@ func TestGarbage(t *testing.T) {
 	session := list.Topics[0].Shard[0].Session
 	bombs := [][]byte{nil, {0}, {1}, []byte("garbage"), {1, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}, make([]byte, 1<<20)}
 	for _, subject := range []string{
-		wire.SubjectTopicCreate, wire.SubjectTopicDescribe, wire.SubjectTopicDelete,
+		wire.SubjectTopicCreate, wire.SubjectTopicDescribe, wire.SubjectTopicDelete, wire.SubjectTopicList,
 		wire.ShardSubject(wire.VerbAppend, topic.ID, 0, session),
 		wire.ShardSubject(wire.VerbFetch, topic.ID, 0, session),
 		wire.ShardSubject(wire.VerbStream, topic.ID, 0, session),

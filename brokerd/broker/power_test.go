@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 )
 
@@ -84,7 +85,11 @@ func TestPowerLoss(t *testing.T) {
 			group.Go(func() { a.write(ctx, client, topic, 100*round+i) })
 		}
 		for range 300 {
-			<-a.progress
+			select {
+			case <-a.progress:
+			case <-time.After(30 * time.Second):
+				t.Fatal("no append was acknowledged within 30 s")
+			}
 		}
 		canary := filepath.Join(d.mount, fmt.Sprintf("canary-%d", round))
 		if err := os.WriteFile(canary, []byte("not synced"), 0o600); err != nil {

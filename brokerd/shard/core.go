@@ -308,7 +308,7 @@ func (c *Core) opened(f *flight) error {
 // Failed takes any publish anomaly of a session: an error reply, a timeout, a lost connection. It does not mean that nothing was stored.
 // The sequencer admits nothing more until it has read the log again and fenced.
 func (c *Core) Failed(session uint64) {
-	if c.phase == Stopped || session != c.session {
+	if c.phase == Stopped || c.phase == Follow || session != c.session {
 		return
 	}
 	for _, f := range c.window {
@@ -353,8 +353,12 @@ func (c *Core) stop(cause error) error {
 }
 
 func (c *Core) refuseQueue() {
+	r := wire.AppendResult{Code: wire.NotLeader, Detail: "the sequencer serves no more"}
+	if c.phase != Serving {
+		r = c.refusal()
+	}
 	for _, a := range c.queue {
-		c.reply(a, c.refusal())
+		c.reply(a, r)
 	}
 	c.queue = nil
 }

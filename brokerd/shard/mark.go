@@ -13,7 +13,8 @@ import (
 // mark is a file that holds the highest acknowledged engine sequence and the sum of the log there. It is the only memory outside the log
 // of what was promised: a log that does not reach it has lost acknowledged records.
 //
-// It is written behind the answer without a sync: after kill -9 it is exact, after a power loss it may be some seconds old.
+// It is written behind the answer, without a sync: after kill -9 it may lack the last frames, after a power loss the last seconds. It never
+// names what was not acknowledged.
 type mark struct {
 	file *os.File
 	seq  uint64

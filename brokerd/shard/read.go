@@ -187,10 +187,13 @@ func (s *Shard) collect(req wire.StreamRequest, end int64, r *wire.StreamRespons
 		if err != nil {
 			return err
 		}
-		from, count = w.FirstVersion, w.Count
 		if !ok {
-			count = 0
+			return nil
 		}
+		last := w.FirstVersion + int64(w.Count) - 1
+		r.Head = last
+		from = max(from, w.FirstVersion)
+		count = int(max(last-from+1, 0))
 	}
 	complete := true // whether the last record seen is the stream's newest
 	if count != 0 {
@@ -210,6 +213,9 @@ func (s *Shard) collect(req wire.StreamRequest, end int64, r *wire.StreamRespons
 		if err != nil {
 			return err
 		}
+	}
+	if len(req.CommandID) > 0 {
+		return nil
 	}
 	if complete && len(r.Records) > 0 {
 		r.Head = r.Records[len(r.Records)-1].Version

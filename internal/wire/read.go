@@ -25,14 +25,15 @@ type StreamRequest struct {
 	Partition int32
 	Stream    []byte
 	From      int64  // first version wanted, from 1
-	CommandID []byte // not empty: only the records written under this command id (From is then ignored)
+	CommandID []byte // not empty: only the records written under this command id, from the first of them that is not below From
 	MaxBytes  int32
 	Strict    bool // wait for a commit that began after the request arrived: the answer is then linearizable
 	MinEpoch  uint64
 	MinOffset int64
 }
 
-// StreamResponse carries records by ascending version. Head is the stream's version at the time of the answer (0: no such stream).
+// StreamResponse carries records by ascending version. Head is the stream's version at the time of the answer (0: no such stream);
+// when a command id was asked for, it is the last version of that command (0: the stream has not seen it).
 type StreamResponse struct {
 	Code    Code
 	Detail  string
