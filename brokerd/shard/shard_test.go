@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -436,6 +437,9 @@ func TestPublishFails(t *testing.T) {
 			}
 			if n := len(f.stream("s-0")); n != want {
 				t.Errorf("the stream has %d events, want %d", n, want)
+			}
+			for f.append("s-1", wire.Any, 1).Code != wire.OK { // the answer may come before the barrier's
+				runtime.Gosched()
 			}
 			if now := f.Status().Epoch; now <= epoch {
 				t.Errorf("the epoch is %d as before: the sequencer has not fenced", now)
