@@ -92,7 +92,7 @@ func survives(t *testing.T, disk vfs.FS, want *rebuilds) bool {
 		return false
 	}
 	defer func() {
-		if err := db.Close(); err != nil && !errors.Is(err, ErrDamaged) {
+		if err := db.Close(); err != nil {
 			t.Errorf("Close: %v", err)
 		}
 	}()
@@ -177,6 +177,46 @@ func cloneOf(t *testing.T, disk vfs.FS) *vfs.MemFS {
 	return clone
 }
 
+// TestDamagedIndexIsRebuilt is what a shard does when a lookup meets damage.
+func TestDamagedIndexIsRebuilt(t *testing.T) {
+	dir := t.TempDir()
+	db := open(t, dir)
+	newScript(1, 600).play(t, db)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tables, err := filepath.Glob(filepath.Join(dir, "*.sst"))
+	if err != nil || len(tables) == 0 {
+		t.Fatalf("%v, %v", tables, err)
+	}
+	for _, table := range tables {
+		if err := os.Truncate(table, 10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db, err = Open(dir, Config{})
+	if err == nil {
+		_, _, err = db.Watermark()
+		if errors.Is(err, ErrDamaged) {
+			if again := db.Apply(NewTail(), nil, markOf(2)); !errors.Is(again, ErrDamaged) {
+				t.Errorf("Apply after damage: %v", again)
+			}
+		}
+		if err := db.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	}
+	if damaged := new(DamagedError); !errors.As(err, &damaged) || damaged.Dir != dir {
+		t.Fatalf("met %v", err)
+	}
+	if err := Drop(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := open(t, dir).Watermark(); ok || err != nil {
+		t.Errorf("after Drop: %t, %v", ok, err)
+	}
+}
+
 func TestDirectoryOfAnotherLayout(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "CURRENT"), []byte("MANIFEST-000001\n"), 0o600); err != nil {
@@ -243,6 +283,8 @@ func fill(t *testing.T, s *script, disk vfs.FS) (where string, err error) {
 	if _, headErr := db.Head(0, streamName(0)); !errors.Is(headErr, syscall.ENOSPC) || !db.stopped {
 		t.Errorf("after %v: Head: %v; Pebble was stopped: %t", err, headErr, db.stopped)
 	}
-	_ = db.Close() // its error is that of the disk again
+	if err := db.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
 	return where, err
 }

@@ -117,7 +117,8 @@ func (d *DB) await(done <-chan struct{}) error {
 	}
 }
 
-// Close flushes what was applied and closes the index, after the calls that are under way. Later calls return nil.
+// Close flushes what was applied and closes the index, after the calls that are under way. Later calls return nil. An index that is unfit
+// has told so already, or tells by an older watermark: it is closed as it is, and can be dropped.
 func (d *DB) Close() error {
 	err := d.close()
 	<-d.watched
@@ -132,12 +133,16 @@ func (d *DB) close() error {
 	}
 	d.closed = true
 	close(d.closing)
-	err := d.unfit()
-	if err == nil {
+	if d.stopped {
+		return d.lock.Close()
+	}
+	var err error
+	fit := d.unfit() == nil
+	if fit {
 		err = d.flush()
 	}
-	if !d.stopped {
-		err = errors.Join(err, d.pebble.Close())
+	if closed := d.pebble.Close(); fit { // else it complains of what is known
+		err = errors.Join(err, closed)
 	}
 	return errors.Join(err, d.lock.Close())
 }
@@ -210,6 +215,7 @@ func (d *DB) unfit() error {
 func (d *DB) fail(err error) error {
 	err = damage(d.dir, err)
 	if d.failure.CompareAndSwap(nil, &err) {
+		d.log.Error("the index is unfit", "error", err)
 		close(d.failed)
 	}
 	return d.unfit()

@@ -29,7 +29,10 @@
 //
 // # Failure
 //
-// Damage is ErrDamaged, from Open or from the call that meets it, and it sticks: the caller closes the DB, drops the directory with [Drop]
-// and rebuilds from the log. ErrInUse means that the directory belongs to another DB: never drop that.
+// An index that meets damage, or cannot write, is unfit from then on: every call returns the error that made it so. Damage is ErrDamaged,
+// from Open or any later call: the caller closes the DB, drops the directory with [Drop] and rebuilds from the log. Errors of the machine, as a
+// full disk, are not damage: at the first change that fails the directory is left as it is, and can be opened again when there is room.
+// ErrInUse means that the directory belongs to another DB: never drop that.
+//
 // A change of the key or value layout needs a new layout name (layout.go): then an older directory is refused as damaged, and rebuilt.
 package index

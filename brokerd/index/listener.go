@@ -36,7 +36,7 @@ func (l pebbleLogger) Fatalf(format string, args ...any) {
 			fatal.cause = cause
 		}
 	}
-	l.db.log.Error("index is unfit", "error", l.db.fail(fatal))
+	_ = l.db.fail(fatal)
 }
 
 // fatalError is what Pebble meant to end the process with. It keeps the error behind the text, which may be a full disk.
