@@ -117,11 +117,10 @@ func scan(f *Frame) ([]Head, []producerWrite, error) {
 					return nil, nil, fmt.Errorf("partition %d: offset %d where %d is due", e.Partition, r.Offset, next)
 				}
 				next++
-				v, ok := r.Headers.Get(wire.HeaderVersion)
-				if !ok || len(v) != 8 {
-					return nil, nil, fmt.Errorf("partition %d at offset %d: record without a version", e.Partition, r.Offset)
+				version, err := versionOf(r.Headers)
+				if err != nil {
+					return nil, nil, fmt.Errorf("partition %d at offset %d: %w", e.Partition, r.Offset, err)
 				}
-				version := int64(binary.BigEndian.Uint64(v))
 				heads = append(heads, Head{Partition: e.Partition, Stream: string(r.Key), Version: version})
 				if p, ok := r.Headers.Get(wire.HeaderProducer); ok {
 					h, err := decodeProducerHeader(p)

@@ -1,7 +1,6 @@
 package shard
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -242,16 +241,10 @@ func (c *Core) Submit(a *Append) {
 
 // refusal is the definite answer of a sequencer that does not serve.
 func (c *Core) refusal() wire.AppendResult {
-	switch {
-	case c.phase != Stopped:
-		return wire.AppendResult{Code: wire.NotLeader, Detail: "the sequencer is not serving: " + c.phase.String()}
-	case errors.Is(c.cause, ErrClosed):
-		return wire.AppendResult{Code: wire.NotLeader, Detail: c.cause.Error()}
-	case errors.Is(c.cause, ErrDiverged):
-		return wire.AppendResult{Code: wire.LogDiverged, Detail: c.cause.Error()}
-	default:
+	if c.phase == Stopped {
 		return wire.AppendResult{Code: codeOf(c.cause), Detail: c.cause.Error()}
 	}
+	return wire.AppendResult{Code: wire.NotLeader, Detail: "the sequencer is not serving: " + c.phase.String()}
 }
 
 // Pump builds frames from what is queued while the window has room.
