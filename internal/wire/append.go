@@ -68,8 +68,8 @@ type AppendResult struct {
 	Detail    string
 	Duplicate bool          // OK, but stored by an earlier attempt or an earlier use of the command id
 	Timestamp int64         // record time, ms since 1970 (OK)
-	Write     int           // index of the write that was refused (Conflict, Invalid)
-	Actual    int64         // version of that write's stream (Conflict)
+	Write     int           // index of the write (Conflict, Invalid) or the condition (ConditionFailed) that was the reason
+	Actual    int64         // version of that write's stream (Conflict), offset of an event that the condition rules out (ConditionFailed)
 	Writes    []WriteResult // OK: one for each write
 }
 

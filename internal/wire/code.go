@@ -7,23 +7,25 @@ type Code uint8
 
 // The outcomes. Definite means: the request had no effect and never will have.
 const (
-	OK            Code = 0
-	Conflict      Code = 1  // definite: an expected version did not hold
-	NotLeader     Code = 2  // definite: ask for metadata and send again
-	Retry         Code = 3  // definite: not evaluated, or proven absent from the log; send again with the same ids as a first attempt
-	Unknown       Code = 4  // it may be stored or be stored later
-	Overloaded    Code = 5  // definite: the queue stayed full for the bounded wait
-	TooLarge      Code = 6  // definite: a limit of limits.go
-	Invalid       Code = 7  // definite: malformed, bad name, wrong partition; Detail says what
-	IDReuse       Code = 8  // definite: the sequence was used before for other content
-	UnknownTopic  Code = 9  // definite
-	TopicExists   Code = 10 // definite
-	OffsetRange   Code = 11 // the offset is outside [Start, HighWatermark]
-	Stale         Code = 12 // this node has not reached what the client has seen
-	Corrupt       Code = 13 // the shard's log is damaged: it serves nothing
-	LogDiverged   Code = 14 // the log lost acknowledged records: it serves nothing until an operator decides
-	Internal      Code = 15 // a fault of the broker that Detail describes
-	NotEnoughSync Code = 16 // definite: too few replicas are current
+	OK              Code = 0
+	Conflict        Code = 1  // definite: an expected version did not hold
+	NotLeader       Code = 2  // definite: ask for metadata and send again
+	Retry           Code = 3  // definite: not evaluated, or proven absent from the log; send again with the same ids as a first attempt
+	Unknown         Code = 4  // it may be stored or be stored later
+	Overloaded      Code = 5  // definite: the queue stayed full for the bounded wait
+	TooLarge        Code = 6  // definite: a limit of limits.go
+	Invalid         Code = 7  // definite: malformed, bad name, wrong partition; Detail says what
+	IDReuse         Code = 8  // definite: the sequence was used before for other content
+	UnknownTopic    Code = 9  // definite
+	TopicExists     Code = 10 // definite
+	OffsetRange     Code = 11 // the offset is outside [Start, HighWatermark]
+	Stale           Code = 12 // this node has not reached what the client has seen
+	Corrupt         Code = 13 // the shard's log is damaged: it serves nothing
+	LogDiverged     Code = 14 // the log lost acknowledged records: it serves nothing until an operator decides
+	Internal        Code = 15 // a fault of the broker that Detail describes
+	NotEnoughSync   Code = 16 // definite: too few replicas are current
+	ConditionFailed Code = 17 // definite: an event that a condition of the append rules out exists
+	OutOfOrder      Code = 18 // definite: the producer has stored a batch with a higher number
 )
 
 func (c Code) String() string {
@@ -31,7 +33,7 @@ func (c Code) String() string {
 		OK: "ok", Conflict: "conflict", NotLeader: "not leader", Retry: "retry", Unknown: "unknown", Overloaded: "overloaded",
 		TooLarge: "too large", Invalid: "invalid", IDReuse: "id reuse", UnknownTopic: "unknown topic", TopicExists: "topic exists",
 		OffsetRange: "offset out of range", Stale: "stale", Corrupt: "corrupt", LogDiverged: "log diverged", Internal: "internal fault",
-		NotEnoughSync: "not enough replicas",
+		NotEnoughSync: "not enough replicas", ConditionFailed: "condition failed", OutOfOrder: "out of order",
 	}
 	if int(c) < len(names) {
 		return names[c]

@@ -10,6 +10,7 @@ const (
 	StreamBytesMax  = 255      // a stream name
 	CommandBytesMax = 255      // a command id
 	AppendsMax      = 512      // appends in one request
+	BatchesMax      = 256      // batches in one produce request
 	SequencesKept   = 1024     // how far below a producer's newest sequence the sequencer remembers answers; above AppendsMax, so that a retry finds its own
 	WritesMax       = 128      // writes in one append
 	EventsMax       = 10000    // events in one append

@@ -16,9 +16,12 @@ const (
 
 // The verbs of a shard's subjects.
 const (
-	VerbAppend = "append"
-	VerbFetch  = "fetch"
-	VerbStream = "stream"
+	VerbAppend       = "append"
+	VerbFetch        = "fetch"
+	VerbStream       = "stream"
+	VerbProduce      = "produce"
+	VerbGet          = "get"
+	VerbDeleteBefore = "delete-before"
 )
 
 // ShardSubject is where one session of a shard's sequencer answers a verb. It is subscribed only while that session serves,

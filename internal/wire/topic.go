@@ -8,10 +8,27 @@ import (
 
 // TopicSpec is what a topic is created from. Catalogue requests and answers are JSON: they are rare, and people read them.
 type TopicSpec struct {
-	Name       string `json:"name"`
-	Kind       string `json:"kind"` // versioned (plain and table come with their own retention)
-	Partitions int    `json:"partitions"`
-	Shards     int    `json:"shards"`
+	Name       string    `json:"name"`
+	Kind       string    `json:"kind"` // KindVersioned and so on
+	Partitions int       `json:"partitions"`
+	Shards     int       `json:"shards"`
+	Retention  Retention `json:"retention,omitzero"` // of a plain topic
+
+	// ProducerTime keeps the record times that producers set. Else a record's time is when it was stored. Plain topics only.
+	ProducerTime bool `json:"producerTime,omitempty"`
+}
+
+// The kinds of topic.
+const (
+	KindVersioned = "versioned" // event streams: expected versions, nothing is ever deleted
+	KindPlain     = "plain"     // record batches, deleted by age, size or request
+	KindTable     = "table"     // the latest record of each key
+)
+
+// Retention bounds what a partition of a plain topic keeps. Zero: no bound.
+type Retention struct {
+	AgeMS int64 `json:"ageMs,omitempty"`
+	Bytes int64 `json:"bytes,omitempty"`
 }
 
 // TopicInfo describes a topic and where its partitions are served.
