@@ -170,6 +170,10 @@ var modules = map[string]module{
 		owners: []string{everywhere},
 		why:    "UUIDv7 event ids, and the ids of topics and logs",
 	},
+	"github.com/klauspost/compress": {
+		owners: []string{"internal/recordbatch"},
+		why:    "batches compressed with zstd and snappy",
+	},
 	"github.com/nats-io/nats-server/v2": {
 		owners: []string{"brokerd/engine"},
 		why:    "the engine",
@@ -177,6 +181,10 @@ var modules = map[string]module{
 	"github.com/nats-io/nats.go": {
 		owners: []string{"commitlog", "brokerd/engine", "brokerd/native", "brokerd/broker"},
 		why:    "the connection between clients and brokerd, and between the sequencer and the engine",
+	},
+	"github.com/pierrec/lz4/v4": {
+		owners: []string{"internal/recordbatch"},
+		why:    "batches compressed with lz4",
 	},
 	"github.com/rogpeppe/go-internal": {
 		tests: []string{"brokerd"},
