@@ -2,8 +2,10 @@ package shard
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/strandlog/strand/internal/wire"
@@ -14,10 +16,15 @@ import (
 type retention struct {
 	shard *Shard
 	wake  chan struct{}
-	cut   uint64 // sequence of the snapshot at which the log was cut last
+
+	mu      sync.Mutex // held for a turn
+	cut     uint64     // sequence of the snapshot at which the log was cut last
+	cleaner cleaner
 }
 
-func newRetention(s *Shard) *retention { return &retention{shard: s, wake: make(chan struct{}, 1)} }
+func newRetention(s *Shard) *retention {
+	return &retention{shard: s, wake: make(chan struct{}, 1), cleaner: cleaner{shard: s}}
+}
 
 // nudge makes it look at once.
 func (r *retention) nudge() {
@@ -44,26 +51,56 @@ func (r *retention) run(ctx context.Context) {
 }
 
 func (r *retention) turn(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	s := r.shard
 	if s.Status().Phase != Serving {
 		return nil
 	}
+	var err error
+	if s.cfg.Kind == wire.KindTable {
+		err = r.cleaner.turn(ctx)
+	} else {
+		err = r.expire(ctx)
+	}
+	return errors.Join(err, r.release(ctx))
+}
+
+// expire writes the snapshots that are due.
+func (r *retention) expire(ctx context.Context) error {
+	s := r.shard
 	for {
 		at := s.store.appliedState()
 		starts, due := planSnapshot(s.cfg.Retention, &at, s.cfg.Clock().UnixMilli())
 		if !due {
-			break
+			return nil
 		}
-		if a := s.wait(ctx, Append{Starts: starts}); a.Code != wire.OK {
-			return fmt.Errorf("writing a snapshot: %s %s", a.Code, a.Detail)
+		if err := s.snapshot(ctx, starts); err != nil {
+			return err
 		}
 	}
+}
+
+// snapshot writes one that moves the starts forward.
+func (s *Shard) snapshot(ctx context.Context, starts []int64) error {
+	if a := s.wait(ctx, Append{Starts: starts}); a.Code != wire.OK {
+		return fmt.Errorf("writing a snapshot: %s %s", a.Code, a.Detail)
+	}
+	return nil
+}
+
+// release cuts segments and log where nothing is to be kept before.
+func (r *retention) release(ctx context.Context) error {
+	s := r.shard
 	at := s.store.appliedState()
 	if i := newestCut(at.Points, at.Starts); i < 0 || at.Points[i].Seq <= r.cut {
 		return nil
 	}
 	point, err := s.store.cut(ctx)
 	if err != nil || point == nil || point.Seq <= r.cut {
+		return err
+	}
+	if err := s.store.mark.setCut(point.Seq); err != nil {
 		return err
 	}
 	if err := s.cfg.Log.Cut(ctx, point.Seq); err != nil {

@@ -194,14 +194,14 @@ func (s *Shard) follow(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("asking the engine for its first and last sequence: %w", err)
 	}
-	m := s.store.mark
-	if last < max(m.seq, s.core.State().Seq) {
+	acked, sum := s.store.mark.acked()
+	if last < max(acked, s.core.State().Seq) {
 		err := fmt.Errorf("%w: it ends at engine sequence %d, but frames were acknowledged up to %d. Restore the log from a backup, or delete the topic",
-			ErrDiverged, last, max(m.seq, s.core.State().Seq))
+			ErrDiverged, last, max(acked, s.core.State().Seq))
 		s.core.Stop(err)
 		return err
 	}
-	if err := s.begin(ctx, first); err != nil {
+	if err := s.begin(ctx, max(first, s.store.mark.cutAt())); err != nil {
 		return err
 	}
 	if err := s.anchor(ctx); err != nil {
@@ -214,8 +214,8 @@ func (s *Shard) follow(ctx context.Context) error {
 		if err := s.core.Committed(msg.Seq, msg.Data); err != nil {
 			return err
 		}
-		if st := s.core.State(); msg.Seq == m.seq && st.Sum != m.sum {
-			err := fmt.Errorf("%w: the log at engine sequence %d is not the one that was acknowledged", ErrDiverged, m.seq)
+		if st := s.core.State(); msg.Seq == acked && st.Sum != sum {
+			err := fmt.Errorf("%w: the log at engine sequence %d is not the one that was acknowledged", ErrDiverged, acked)
 			s.core.Stop(err)
 			return err
 		}

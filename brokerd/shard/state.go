@@ -134,11 +134,6 @@ func (s *State) admits(f *Frame, seq uint64) bool {
 		if err != nil || !slices.Equal(snap.Next, s.Next) || snap.Bytes != s.Bytes {
 			return false
 		}
-		for slot, start := range snap.Starts {
-			if start < s.Starts[slot] || start > s.Next[slot] {
-				return false
-			}
-		}
 	}
 	return f.Epoch == s.Epoch && f.Session == s.Session
 }
@@ -146,6 +141,7 @@ func (s *State) admits(f *Frame, seq uint64) bool {
 // advance moves the state over a frame that it admits.
 func (s *State) advance(f *Frame) {
 	s.Seq, s.Sum = f.Seq, f.Sum
+	before := s.Time
 	s.Time = max(s.Time, f.Time)
 	if f.Kind == KindBarrier {
 		s.Epoch, s.Session = f.Epoch, f.Session
@@ -157,8 +153,13 @@ func (s *State) advance(f *Frame) {
 	}
 	if f.Kind == KindSnapshot {
 		if snap, err := decodeSnapshot(f.Body, s.layout.Len()); err == nil { // it was admitted: it decodes
-			s.Starts = snap.Starts
-			s.Points = addPoint(s.Points, s.point(), s.Starts)
+			s.Starts = slices.Clone(s.Starts)
+			for slot, start := range snap.Starts {
+				s.Starts[slot] = max(s.Starts[slot], start) // a log that was cut begins further on than snapshots behind the cut may say
+			}
+			p := s.point()
+			p.Time = before // its own is later than that of every record
+			s.Points = addPoint(s.Points, p, s.Starts)
 		}
 	}
 }
