@@ -8,6 +8,7 @@ type overlay struct {
 	heads     map[string]*inflightHead
 	sequences map[producerSequence]inflightAppend
 	commands  map[commandKey]inflightAppend
+	terms     inflightTerms
 }
 
 // inflightHead is a stream that frames in flight append to.
@@ -36,6 +37,7 @@ func newOverlay() overlay {
 		heads:     map[string]*inflightHead{},
 		sequences: map[producerSequence]inflightAppend{},
 		commands:  map[commandKey]inflightAppend{},
+		terms:     newInflightTerms(),
 	}
 }
 
@@ -43,6 +45,7 @@ func (o *overlay) clear() {
 	clear(o.heads)
 	clear(o.sequences)
 	clear(o.commands)
+	o.terms.reset()
 }
 
 // settle drops what the frame at seq and those before it changed: it is committed state now.
@@ -51,6 +54,7 @@ func (o *overlay) settle(seq uint64, empty bool) {
 		o.clear()
 		return
 	}
+	o.terms.reset()
 	for k, h := range o.heads {
 		if h.seq <= seq {
 			delete(o.heads, k)

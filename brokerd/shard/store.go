@@ -315,17 +315,20 @@ func (s *store) place(c *Committed, tail *index.Tail) error {
 // indexBatch adds the records of a batch that lies at a place to the tail.
 func indexBatch(tail *index.Tail, partition int32, batch recordbatch.Batch, at segment.Place) error {
 	raw := batch.Bytes()
+	var kind []byte
+	var tags [][]byte
 	for r, err := range batch.Records() {
 		if err != nil {
 			return fmt.Errorf("partition %d: %w", partition, err)
 		}
+		kind, tags = termsOf(r.Headers, tags[:0])
 		version, err := versionOf(r.Headers)
 		if err != nil {
 			return fmt.Errorf("partition %d at offset %d: %w", partition, r.Offset, err)
 		}
 		command, _ := r.Headers.Get(wire.HeaderCommandID)
 		if err := tail.Add(index.Entry{
-			Partition: partition, Stream: string(r.Key), Version: version, CommandID: string(command),
+			Partition: partition, Stream: string(r.Key), Version: version, CommandID: string(command), Type: kind, Tags: tags,
 			Pointer: index.Pointer{
 				Offset: r.Offset, Timestamp: r.Timestamp,
 				Place: segment.Place{File: at.File, Pos: at.Pos + int64(r.Pos)},
