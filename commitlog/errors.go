@@ -11,6 +11,8 @@ import (
 // The identities of this package's errors, for errors.Is. Those with details come as the struct that is named beside them.
 var (
 	ErrConflict          = errors.New("commitlog: the stream is not at the expected version")     // *ConflictError
+	ErrConditionFailed   = errors.New("commitlog: an event that the append rules out is stored")  // *ConditionError
+	ErrShards            = errors.New("commitlog: the append concerns several shards")            // *ShardsError
 	ErrIndefinite        = errors.New("commitlog: the append may or may not be stored")           // *IndefiniteError
 	ErrUnknownTopic      = errors.New("commitlog: no such topic")                                 // *UnknownTopicError
 	ErrTopicExists       = errors.New("commitlog: the topic exists")                              // *TopicExistsError

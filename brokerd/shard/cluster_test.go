@@ -55,11 +55,13 @@ type inflightRequest struct {
 type op struct {
 	producer, sequence uint64
 	write              wire.Write
-	session            uint64 // that the last attempt was addressed to
-	attempt            uint32 // in that session
-	unknown            bool   // an earlier attempt may still be stored
-	waiting            bool   // an attempt is on its way, or being decided
-	floor              int64  // the stream's highest acknowledged version when the attempt arrived
+	conditions         []wire.Condition
+	session            uint64  // that the last attempt was addressed to
+	attempt            uint32  // in that session
+	unknown            bool    // an earlier attempt may still be stored
+	waiting            bool    // an attempt is on its way, or being decided
+	floor              int64   // the stream's highest acknowledged version when the attempt arrived
+	ends               []int64 // acknowledged by then, of the partition of each condition
 	done               bool
 	result             wire.AppendResult // the answer that the client believes, when done
 	indefinite         bool              // done without an answer
@@ -170,8 +172,9 @@ func (c *cluster) arrive(k int) {
 		return
 	}
 	r.op.floor = c.acknowledged(string(r.op.write.Stream))
+	r.op.ends = c.acknowledgedEnds(r.op.conditions)
 	c.nodes[i].core.Submit(&Append{
-		Append:   wire.Append{Sequence: r.op.sequence, Attempt: r.attempt, Writes: []wire.Write{r.op.write}},
+		Append:   wire.Append{Sequence: r.op.sequence, Attempt: r.attempt, Writes: []wire.Write{r.op.write}, Conditions: r.op.conditions},
 		Producer: r.op.producer, Tag: r.op,
 	})
 	c.drain(i)
@@ -212,6 +215,16 @@ func (c *cluster) answer(i int, r Reply) {
 			return
 		}
 		o.done, o.result = true, r.Result
+	case wire.ConditionFailed: // by an event that is stored, so it is final whatever became of earlier attempts
+		c.check(c.checkRuledOut(o, &r.Result))
+		o.done, o.result = true, r.Result
+	case wire.OffsetRange:
+		if end := r.Result.Actual; end >= o.conditions[r.Result.Write].After || end < o.ends[r.Result.Write] {
+			c.check(fmt.Errorf("op %d/%d was answered that a partition ends at %d, and %d was acknowledged when it arrived", o.producer, o.sequence, end, o.ends[r.Result.Write]))
+		}
+		if o.done, o.indefinite = true, o.unknown; !o.unknown {
+			o.result = r.Result
+		}
 	case wire.Retry, wire.NotLeader:
 	case wire.Unknown:
 		o.unknown = true
@@ -345,6 +358,9 @@ func (c *cluster) verify(useV bool) error {
 		}
 		byID[r.ID] = r
 	}
+	if err := c.verifyConditions(records); err != nil {
+		return err
+	}
 	for _, o := range c.ops {
 		if !o.done || o.indefinite {
 			continue
@@ -360,8 +376,8 @@ func verifyOp(o *op, byID map[uuid.UUID]storedRecord) error {
 	for i, e := range o.write.Events {
 		r, stored := byID[e.ID]
 		switch {
-		case o.result.Code == wire.Conflict && stored:
-			return fmt.Errorf("answered conflict, but event %d is stored at version %d", i, r.Version)
+		case o.result.Code != wire.OK && stored:
+			return fmt.Errorf("answered %v, but event %d is stored at version %d", o.result.Code, i, r.Version)
 		case o.byCommand():
 			continue
 		case o.result.Code == wire.OK && !stored:

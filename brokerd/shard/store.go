@@ -331,7 +331,7 @@ func (s *store) place(c *Committed, tail *index.Tail) error {
 	return nil
 }
 
-// indexBatch adds the records of a batch that lies at a place to the tail.
+// indexBatch adds the records of a batch that lies at a place to the tail, as the topic's kind has it.
 func indexBatch(kind string, tail *index.Tail, partition int32, batch recordbatch.Batch, at segment.Place) error {
 	switch kind {
 	case wire.KindPlain:
@@ -339,18 +339,25 @@ func indexBatch(kind string, tail *index.Tail, partition int32, batch recordbatc
 	case wire.KindTable:
 		return indexKeys(tail, partition, batch, at)
 	}
+	return indexEvents(tail, partition, batch, at)
+}
+
+func indexEvents(tail *index.Tail, partition int32, batch recordbatch.Batch, at segment.Place) error {
 	raw := batch.Bytes()
+	var kind []byte
+	var tags [][]byte
 	for r, err := range batch.Records() {
 		if err != nil {
 			return fmt.Errorf("partition %d: %w", partition, err)
 		}
+		kind, tags = termsOf(r.Headers, tags[:0])
 		version, err := versionOf(r.Headers)
 		if err != nil {
 			return fmt.Errorf("partition %d at offset %d: %w", partition, r.Offset, err)
 		}
 		command, _ := r.Headers.Get(wire.HeaderCommandID)
 		if err := tail.Add(index.Entry{
-			Partition: partition, Stream: string(r.Key), Version: version, CommandID: string(command),
+			Partition: partition, Stream: string(r.Key), Version: version, CommandID: string(command), Type: kind, Tags: tags,
 			Pointer: index.Pointer{
 				Offset: r.Offset, Timestamp: r.Timestamp,
 				Place: segment.Place{File: at.File, Pos: at.Pos + int64(r.Pos)},
