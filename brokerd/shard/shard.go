@@ -21,6 +21,8 @@ type Config struct {
 	Logger *slog.Logger // default: discards
 	Clock  func() time.Time
 
+	Admission *Admission // whether appends are taken; nil: always
+
 	// Opened is called when a session begins to serve and Closed when it ends, both from the sequencer's goroutine and in turn.
 	// Requests addressed to a session may be handed in between the two only.
 	// An error of Opened ends the session.
@@ -81,6 +83,7 @@ type Shard struct {
 	core  *Core // of the sequencer's goroutine
 	wake  chan struct{}
 	done  chan struct{} // closed when the sequencer's goroutine has ended
+	ended chan struct{} // closed when it has stopped by itself
 	stop  context.CancelFunc
 
 	// Of the sequencer's goroutine.
@@ -121,6 +124,7 @@ type Status struct {
 
 // Open reads what the caches hold, follows the log to its end and begins to serve. It returns once the first session serves,
 // or with the reason why the shard can never serve: then the error is an ErrCorrupt or an ErrDiverged and the shard answers with it until it is closed.
+// An ErrCache is the reason to close it and to open another one.
 func Open(ctx context.Context, cfg Config) (*Shard, error) {
 	cfg = cfg.withDefaults()
 	st, state, err := openStore(storeConfig{
@@ -130,7 +134,7 @@ func Open(ctx context.Context, cfg Config) (*Shard, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Shard{cfg: cfg, store: st, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	s := &Shard{cfg: cfg, store: st, wake: make(chan struct{}, 1), done: make(chan struct{}), ended: make(chan struct{})}
 	st.failed = s.nudge
 	go st.write()
 	s.core = NewCore(CoreConfig{Layout: cfg.Layout, LogID: cfg.LogID, Window: cfg.Window, FrameBytesMax: cfg.FrameBytesMax}, state, st.producers, st)
@@ -196,6 +200,9 @@ func (s *Shard) confirm(ctx context.Context) wire.AppendResult {
 		return wire.AppendResult{Code: wire.NotLeader, Detail: "the shard is closing"}
 	}
 }
+
+// Stopped is closed when the shard has stopped by itself, for the cause in its status.
+func (s *Shard) Stopped() <-chan struct{} { return s.ended }
 
 // Status is where the shard stands.
 func (s *Shard) Status() Status {

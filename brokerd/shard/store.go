@@ -90,22 +90,18 @@ func openStore(cfg storeConfig) (*store, State, error) {
 		state, err = s.load()
 	}
 	if err != nil {
-		return nil, State{}, errors.Join(err, s.mark.close())
+		return nil, State{}, errors.Join(err, s.release(), s.mark.close())
 	}
 	s.applied, s.written = state.Clone(), state.Clone()
 	return s, state, nil
 }
 
-// noted remembers damage to segments or index that a read has met: the next start drops and rebuilds them.
+// noted ends the store when a read has met damage to segments or index, and remembers it: the next Open drops and rebuilds them.
 func (s *store) noted(err error) error {
-	if err == nil || !errors.Is(err, index.ErrDamaged) && !errors.Is(err, segment.ErrCorrupt) && !errors.Is(err, ErrCorrupt) {
+	if err == nil || !damaged(err) {
 		return err
 	}
-	s.log.Error("segments or index are damaged: restart the broker to rebuild them from the log", "error", err)
-	if noteErr := os.WriteFile(s.notePath(), []byte(err.Error()+"\n"), 0o600); noteErr != nil {
-		err = errors.Join(err, fmt.Errorf("noting the damage: %w", noteErr))
-	}
-	return fmt.Errorf("%w (restart the broker: what is damaged is a cache, and is rebuilt from the log)", err)
+	return s.fail(err)
 }
 
 func (s *store) notePath() string { return filepath.Join(s.cfg.dir, "damaged") }
@@ -194,8 +190,8 @@ func (s *store) loadProducers() error {
 	return errors.Join(s.producers.load(rows), failed)
 }
 
-// drop removes segments and index. The mark stays: it is the only memory of what was acknowledged outside the log.
-func (s *store) drop() error {
+// release closes what load has opened.
+func (s *store) release() error {
 	var errs []error
 	if s.db != nil {
 		errs = append(errs, s.db.Close())
@@ -203,7 +199,14 @@ func (s *store) drop() error {
 	for _, l := range s.segments {
 		errs = append(errs, l.Close())
 	}
-	s.db, s.segments, s.producers = nil, nil, newProducers()
+	s.db, s.segments = nil, nil
+	return errors.Join(errs...)
+}
+
+// drop removes segments and index. The mark stays: it is the only memory of what was acknowledged outside the log.
+func (s *store) drop() error {
+	errs := []error{s.release()}
+	s.producers = newProducers()
 	errs = append(errs, index.Drop(s.indexDir()), os.RemoveAll(s.notePath()))
 	for slot := range s.layout.Len() {
 		errs = append(errs, os.RemoveAll(s.segmentDir(slot)))
@@ -261,13 +264,13 @@ func (s *store) write() {
 		}
 		for i := range work {
 			if err := s.place(&work[i], tail); err != nil {
-				s.fail(err)
+				_ = s.fail(err)
 				return
 			}
 		}
 		last := &work[len(work)-1].State
 		if err := s.mark.set(last.Seq, last.Sum); err != nil {
-			s.fail(err)
+			_ = s.fail(err)
 			return
 		}
 		if tail.Len() >= s.cfg.tailMax || tail.Bytes() >= s.cfg.tailBytesMax {
@@ -356,7 +359,7 @@ func (s *store) freeze(at *State, runs *sync.WaitGroup) {
 		s.wake.Broadcast()
 		s.mu.Unlock()
 		if err != nil {
-			s.fail(err)
+			_ = s.fail(err)
 		}
 	})
 }
@@ -385,14 +388,28 @@ func (s *store) run(tail *index.Tail, w index.Watermark) error {
 
 func seqOf(rows map[uint64][]byte) iter.Seq2[uint64, []byte] { return maps.All(rows) }
 
-// fail makes an error final: nothing that is built on the log may fall behind it silently.
-func (s *store) fail(err error) {
-	err = s.noted(err)
-	s.log.Error("the shard's segments and index cannot be written", "error", err)
+// unusable ends the store on any error of a lookup that the sequencer depends on.
+func (s *store) unusable(err error) error {
+	if err == nil || codeOf(err) == wire.NotLeader {
+		return err
+	}
+	return s.fail(err)
+}
+
+// fail makes an error final for this store: nothing that is built on the log may fall behind it silently. It returns the error as a CacheError.
+func (s *store) fail(err error) error {
+	failed := &CacheError{Cause: err, Damaged: damaged(err)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.err == nil {
-		s.err = err
+	if s.err != nil {
+		return failed
+	}
+	s.err = failed
+	s.log.Error("the shard's caches failed", "error", failed)
+	if failed.Damaged {
+		if noteErr := os.WriteFile(s.notePath(), []byte(err.Error()+"\n"), 0o600); noteErr != nil {
+			s.log.Error("the damage could not be noted for the next start", "error", noteErr)
+		}
 	}
 	defer s.failed()
 	s.wake.Broadcast()
@@ -404,6 +421,7 @@ func (s *store) fail(err error) {
 		close(s.lagSpace)
 		s.lagSpace = nil
 	}
+	return failed
 }
 
 // reach waits until everything that was committed before the call, and at least offset next of a slot, can be read.
@@ -485,7 +503,9 @@ func (s *store) close() error {
 	s.mu.Unlock()
 	if failed == nil {
 		s.tail.Freeze()
-		errs = append(errs, s.noted(s.run(s.tail, s.markAt(&written))))
+		if err := s.run(s.tail, s.markAt(&written)); err != nil {
+			errs = append(errs, s.fail(err))
+		}
 	}
 	errs = append(errs, s.db.Close(), s.mark.close())
 	for _, l := range s.segments {
