@@ -317,10 +317,10 @@ func TestDamageMetByReads(t *testing.T) {
 				f.close()
 				f.open(nil)
 				found, err := filepath.Glob(filepath.Join(f.dir, pattern))
-				if err != nil || len(found) == 0 {
-					t.Fatalf("no files %q: %v", pattern, err)
+				if err != nil {
+					t.Fatal(err)
 				}
-				if err := flip(found...); err != nil {
+				if err := flip(found...); err != nil { // there may be none: Open met the damage, and has begun anew
 					t.Fatal(err)
 				}
 				for name, ids := range want {
