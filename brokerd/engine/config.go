@@ -57,7 +57,7 @@ func (c Config) withDefaults() (Config, error) {
 		if err != nil {
 			return c, err
 		}
-		c.FreeBytesMin = cmp.Or(c.FreeBytesMin, min(freeBytesMinDefault, v.Total/100*freePercentDefault))
+		c.FreeBytesMin = cmp.Or(c.FreeBytesMin, v.FreeBytesMin())
 		c.StoreBytesMax = cmp.Or(c.StoreBytesMax, v.Total/100*storePercentDefault)
 	}
 	if c.Name == "" {

@@ -66,9 +66,6 @@ func (e *Engine) space(freeMin, storePercent int64) error {
 	return nil
 }
 
-// FreeBytesMin is what must stay free on a volume, as configured or by default.
-func (e *Engine) FreeBytesMin() int64 { return e.cfg.FreeBytesMin }
-
 // IsLeader says whether this engine leads a stream, by its own belief: the sequencer's barrier is the proof.
 // An engine without peers leads all that it has.
 func (e *Engine) IsLeader(stream string) bool {
