@@ -24,6 +24,7 @@ var (
 	ErrLogDiverged       = errors.New("commitlog: the log lost records that were acknowledged")   // *DivergedError
 	ErrOverloaded        = errors.New("commitlog: too many appends are waiting")                  // *OverloadedError
 	ErrNotEnoughReplicas = errors.New("commitlog: too few replicas are current")                  // *ReplicasError
+	ErrNoStorage         = errors.New("commitlog: the broker has no room to store")               // *StorageError
 	ErrIDReuse           = errors.New("commitlog: the sequence was used before for other events") // *IDReuseError
 	ErrUnavailable       = errors.New("commitlog: no broker answers")                             // *UnavailableError
 	ErrClosed            = errors.New("commitlog: the client is closed")
@@ -246,6 +247,20 @@ func (e *ReplicasError) Error() string {
 
 // Is reports whether target is ErrNotEnoughReplicas.
 func (e *ReplicasError) Is(target error) bool { return target == ErrNotEnoughReplicas }
+
+// StorageError refuses an append: the broker's disk is full or fails. Nothing is stored. The broker admits appends again by itself once it can
+// store: append again later. What is stored can be read meanwhile.
+type StorageError struct {
+	Topic  string
+	Detail string
+}
+
+func (e *StorageError) Error() string {
+	return fmt.Sprintf("commitlog: the broker cannot store appends to topic %q, and takes them again by itself once it can: %s", e.Topic, e.Detail)
+}
+
+// Is reports whether target is ErrNoStorage.
+func (e *StorageError) Is(target error) bool { return target == ErrNoStorage }
 
 // IDReuseError refuses an append whose sequence the broker knows with other content: a fault of this package or two producers of one id.
 type IDReuseError struct {

@@ -81,7 +81,7 @@ func (p *pending) settle(r *wire.AppendResult, epoch uint64) bool {
 		}
 		p.err = p.refused(r)
 		return true
-	case wire.TooLarge, wire.Invalid, wire.IDReuse, wire.UnknownTopic:
+	case wire.TooLarge, wire.Invalid, wire.IDReuse, wire.UnknownTopic, wire.NoStorage:
 		p.err = p.definite(p.refused(r))
 		return true
 	case wire.Corrupt, wire.LogDiverged:
@@ -141,6 +141,8 @@ func (p *pending) refused(r *wire.AppendResult) error {
 		return &OverloadedError{Topic: p.topic, Detail: "the broker's queue is full " + r.Detail}
 	case wire.NotEnoughSync:
 		return &ReplicasError{Topic: p.topic, Detail: r.Detail}
+	case wire.NoStorage:
+		return &StorageError{Topic: p.topic, Detail: r.Detail}
 	case wire.TooLarge:
 		return &TooLargeError{What: r.Detail}
 	case wire.IDReuse:

@@ -106,5 +106,5 @@ func (s *store) Match(cond *wire.Condition) (offset int64, found bool, err error
 		}
 	}
 	offset, found, err = s.db.Find(q)
-	return offset, found, s.noted(err)
+	return offset, found, s.unusable(err)
 }

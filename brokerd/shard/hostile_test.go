@@ -130,14 +130,21 @@ func TestRefusedBarriers(t *testing.T) {
 func TestStoreFails(t *testing.T) {
 	f := newFixture(t)
 	f.mustAppend("s-0", wire.NoStream, 1)
-	f.store.fail(errors.New("no space left on the test's device"))
+	_ = f.store.fail(errors.New("no space left on the test's device"))
 	for range 3 {
 		if r := f.append("s-0", 1, 1); r.Code == wire.OK {
 			t.Fatal("an append was answered OK after the store had failed")
 		}
 	}
-	if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: partitionOf("s-0"), MaxBytes: 1}); r.Code != wire.Internal {
+	if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: partitionOf("s-0"), MaxBytes: 1}); r.Code != wire.NotLeader {
 		t.Errorf("a fetch is answered %v: %s", r.Code, r.Detail)
+	}
+	<-f.Stopped()
+	if cause := new(CacheError); !errors.As(f.Status().Cause, &cause) || cause.Damaged || !errors.Is(cause, ErrCache) {
+		t.Errorf("it stopped because of %v", f.Status().Cause)
+	}
+	if info := f.ShardInfo("node"); info.State != wire.ShardRebuilding || info.Detail == "" {
+		t.Errorf("it is described as %+v", info)
 	}
 	_ = f.Close(t.Context())
 	f.open(nil)

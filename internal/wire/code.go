@@ -26,6 +26,7 @@ const (
 	NotEnoughSync   Code = 16 // definite: too few replicas are current
 	ConditionFailed Code = 17 // definite: an event that a condition of the append rules out exists
 	OutOfOrder      Code = 18 // definite: the producer has stored a batch with a higher number
+	NoStorage       Code = 19 // definite: the disk is full or fails; Detail says which
 )
 
 func (c Code) String() string {
@@ -34,6 +35,7 @@ func (c Code) String() string {
 		TooLarge: "too large", Invalid: "invalid", IDReuse: "id reuse", UnknownTopic: "unknown topic", TopicExists: "topic exists",
 		OffsetRange: "offset out of range", Stale: "stale", Corrupt: "corrupt", LogDiverged: "log diverged", Internal: "internal fault",
 		NotEnoughSync: "not enough replicas", ConditionFailed: "condition failed", OutOfOrder: "out of order",
+		NoStorage: "no storage",
 	}
 	if int(c) < len(names) {
 		return names[c]
