@@ -106,5 +106,8 @@ func (s *store) Match(cond *wire.Condition) (offset int64, found bool, err error
 		}
 	}
 	offset, found, err = s.db.Find(q)
+	if errors.Is(err, index.ErrBroad) {
+		return 0, false, err
+	}
 	return offset, found, s.unusable(err)
 }
