@@ -65,7 +65,7 @@ var floors = []floor{
 	},
 	{
 		name: "suites",
-		on:   []string{"sides", "streams", "log"},
+		on:   []string{"sides", "streams", "log", "ground"},
 		packages: map[string]string{
 			"eventstore/eventstoretest":   "Is the law for logs, for the tests of those who write one.",
 			"aggregates/scenario":         "Lets a test say what was given, what is asked, and what must follow.",
