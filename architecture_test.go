@@ -86,7 +86,7 @@ var floors = []floor{
 		name: "lookup",
 		on:   []string{"storage", "ground"},
 		packages: map[string]string{
-			"brokerd/index": "Finds a stream's events, head and command ids in the segments.",
+			"brokerd/index": "Finds a stream's events, head and command ids in the segments, and events by type and tags.",
 		},
 	},
 	{
