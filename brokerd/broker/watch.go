@@ -15,8 +15,8 @@ import (
 
 const (
 	watchInterval     = 250 * time.Millisecond // at 100 MiB/s a tenth of the room that is kept free by default
-	steadyAfter       = 10 * time.Second // of health, a restart of the store has helped
-	restartsMax       = 6                // that did not help, until the node gives up
+	steadyAfter       = 10 * time.Second       // of health, a restart of the store has helped
+	restartsMax       = 6                      // that did not help, until the node gives up
 	restartBackoffMin = 500 * time.Millisecond
 	restartBackoffMax = 5 * time.Second
 )
