@@ -135,6 +135,22 @@ var floors = []floor{
 			"examples/quickstart": "Is the main job in one file: aggregate, commands, embedded broker, projection, replay.",
 		},
 	},
+
+	// What measures both, beside other systems.
+	{
+		name: "measures",
+		packages: map[string]string{
+			"bench/process":  "Runs the parts of a benchmark that must be processes of their own.",
+			"bench/workload": "Is what every system under measurement is asked to do.",
+		},
+	},
+	{
+		name: "bench",
+		on:   []string{"measures", "node", "sides", "streams", "log"},
+		packages: map[string]string{
+			"bench": "Measures Strand and its peers side by side, and prints a table.",
+		},
+	},
 }
 
 // everywhere, as an owner, stands for every package; in tests, for every package's tests.
@@ -170,6 +186,10 @@ var modules = map[string]module{
 		owners: []string{everywhere},
 		why:    "UUIDv7 event ids, and the ids of topics and logs",
 	},
+	"github.com/klauspost/compress": {
+		owners: []string{"internal/recordbatch"},
+		why:    "batches compressed with zstd and snappy",
+	},
 	"github.com/nats-io/nats-server/v2": {
 		owners: []string{"brokerd/engine"},
 		why:    "the engine",
@@ -177,6 +197,10 @@ var modules = map[string]module{
 	"github.com/nats-io/nats.go": {
 		owners: []string{"commitlog", "brokerd/engine", "brokerd/native", "brokerd/broker"},
 		why:    "the connection between clients and brokerd, and between the sequencer and the engine",
+	},
+	"github.com/pierrec/lz4/v4": {
+		owners: []string{"internal/recordbatch"},
+		why:    "batches compressed with lz4",
 	},
 	"github.com/rogpeppe/go-internal": {
 		tests: []string{"brokerd"},

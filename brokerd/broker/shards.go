@@ -85,11 +85,16 @@ func (s *shards) start(ctx context.Context, t topics.Topic, i int) (*keeper, err
 // open runs the sequencer of one shard.
 func (s *shards) open(ctx context.Context, t topics.Topic, i int, logger *slog.Logger) (*shard.Shard, error) {
 	return shard.Open(ctx, shard.Config{
-		Log:       engineLog{engine: s.engine, stream: engineStream(t, i).Name},
-		Dir:       filepath.Join(s.dir, t.ID.String()+"-"+strconv.Itoa(i)),
-		LogID:     t.LogID,
-		Layout:    shard.Layout{Shard: i, Shards: t.Shards, Partitions: t.Partitions},
-		HeadsMax:  s.HeadsMax,
+		Log:      engineLog{engine: s.engine, stream: engineStream(t, i).Name},
+		Dir:      filepath.Join(s.dir, t.ID.String()+"-"+strconv.Itoa(i)),
+		LogID:    t.LogID,
+		Layout:   shard.Layout{Shard: i, Shards: t.Shards, Partitions: t.Partitions},
+		HeadsMax: s.HeadsMax,
+
+		Kind:         t.Kind,
+		Retention:    t.Retention,
+		ProducerTime: t.ProducerTime,
+
 		Logger:    logger,
 		Admission: s.admission,
 		Opened: func(sh *shard.Shard, session, epoch uint64) error {
@@ -104,7 +109,7 @@ func (s *shards) open(ctx context.Context, t topics.Topic, i int, logger *slog.L
 func engineStream(t topics.Topic, i int) engine.Stream {
 	return engine.Stream{
 		Name:      "strand-" + t.ID.String() + "-" + strconv.Itoa(i),
-		Versioned: t.Kind == topics.KindVersioned,
+		Versioned: t.Kind == wire.KindVersioned,
 		Metadata:  map[string]string{"strand-topic": t.ID.String(), "strand-log": t.LogID.String(), "strand-shard": strconv.Itoa(i)},
 	}
 }

@@ -87,7 +87,7 @@ func TestRestartAfterTheDiskWasFull(t *testing.T) {
 		if err := e.Probe(); err != nil {
 			t.Fatalf("Probe after the restart: %v", err)
 		}
-		if found, err := e.LastSeq(t.Context(), "a"); err != nil || found < last {
+		if _, found, err := e.Bounds(t.Context(), "a"); err != nil || found < last {
 			t.Fatalf("%d messages were acknowledged, %d are left: %v", last, found, err)
 		}
 		var seq uint64
@@ -103,7 +103,7 @@ func TestRestartAfterTheDiskWasFull(t *testing.T) {
 		if seq != last {
 			t.Errorf("read up to %d of %d", seq, last)
 		}
-		if found, err := e.LastSeq(t.Context(), "a"); err == nil && found > last {
+		if _, found, err := e.Bounds(t.Context(), "a"); err == nil && found > last {
 			// Written and not acknowledged: that is no loss. Go on behind it.
 			if err := e.DeleteStream(t.Context(), "a"); err != nil {
 				t.Fatal(err)
@@ -158,7 +158,7 @@ func TestDoubtfulBlocksAreWrittenAnew(t *testing.T) {
 	if _, err := os.Stat(note); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the note of a failure is left: %v", err)
 	}
-	if last, err := e.LastSeq(t.Context(), "a"); err != nil || last != 3 {
+	if _, last, err := e.Bounds(t.Context(), "a"); err != nil || last != 3 {
 		t.Errorf("%d of 3 messages: %v", last, err)
 	}
 }

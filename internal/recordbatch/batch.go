@@ -29,6 +29,7 @@ const (
 
 const (
 	magic               = 2
+	attributeCodec      = 7      // the bits of a Codec
 	attributeAppendTime = 1 << 3 // every record has the batch's MaxTimestamp
 	lengthPrefixEnd     = posLength + 4
 )
@@ -45,6 +46,11 @@ type Info struct {
 	BaseTimestamp   int64 // ms since 1970, like MaxTimestamp
 	MaxTimestamp    int64
 	LeaderEpoch     int32
+	ProducerID      int64 // -1, like the two that follow, of a batch that names no producer
+	ProducerEpoch   int16
+	BaseSequence    int32
+	Codec           Codec
+	LogAppendTime   bool // every record's time is MaxTimestamp
 }
 
 // Next is the offset that follows the batch's last record.
@@ -68,11 +74,24 @@ func Peek(b []byte) (Info, error) {
 		BaseTimestamp:   int64(be.Uint64(b[posBaseTimestamp:])),
 		MaxTimestamp:    int64(be.Uint64(b[posMaxTimestamp:])),
 		LeaderEpoch:     int32(be.Uint32(b[posLeaderEpoch:])),
+		ProducerID:      int64(be.Uint64(b[posProducerID:])),
+		ProducerEpoch:   int16(be.Uint16(b[posProducerEpoch:])),
+		BaseSequence:    int32(be.Uint32(b[posBaseSequence:])),
+		Codec:           codecOf(b),
 	}
-	if attributes := be.Uint16(b[posAttributes:]); attributes&^attributeAppendTime != 0 {
-		return Info{}, unsupported(posAttributes, "attributes %#04x: neither compressed nor transactional nor control batches are known", attributes)
+	attributes := be.Uint16(b[posAttributes:])
+	info.LogAppendTime = attributes&attributeAppendTime != 0
+	if attributes&^(attributeAppendTime|attributeCodec) != 0 {
+		return Info{}, unsupported(posAttributes, "attributes %#04x: neither transactional nor control batches are known", attributes)
 	}
-	if info.Count < 1 || info.Count > (info.Length-HeaderBytes)/recordBytesMin {
+	if !info.Codec.known() {
+		return Info{}, unsupported(posAttributes, "%v: batches may be compressed with zstd, lz4 or snappy", info.Codec)
+	}
+	recordBytes := info.Length - HeaderBytes
+	if info.Codec != None && recordBytes > 0 {
+		recordBytes = InflatedBytesMax
+	}
+	if info.Count < 1 || info.Count > recordBytes/recordBytesMin {
 		return Info{}, corrupt(posCount, "%d records cannot lie in a batch of %d bytes", info.Count, info.Length)
 	}
 	if info.LastOffsetDelta != info.Count-1 {
@@ -91,8 +110,8 @@ type Batch struct {
 }
 
 // Parse checks the batch at the beginning of b and returns it and the bytes behind it. Its errors match
-// [ErrShort] when b ends before the batch does, [ErrUnsupported] for another magic or for attributes such as compression, and
-// [ErrCorrupt] when a length, a count or the checksum is wrong.
+// [ErrShort] when b ends before the batch does, [ErrUnsupported] for another magic, another codec or attributes such as transactional, and
+// [ErrCorrupt] when a length, a count or the checksum is wrong. Compressed records are left as they are: [Batch.Records] inflates them.
 func Parse(b []byte) (batch Batch, rest []byte, err error) {
 	info, err := Peek(b)
 	if err != nil {
@@ -116,22 +135,29 @@ func (b Batch) Info() Info { return b.info }
 func (b Batch) Bytes() []byte { return b.raw }
 
 // Records yields the records in the order of their offsets. A malformed record, a wrong offset or bytes behind the last record end the
-// sequence with an error that matches [ErrCorrupt]; its Pos counts from the beginning of the batch.
+// sequence with an error that matches [ErrCorrupt]; its Pos counts from the beginning of the batch, as it would be if it were not compressed.
+//
+// Every range over the records of a compressed batch inflates them once, into memory that their keys, values and headers are views into.
+// When they take more than [InflatedBytesMax], the sequence is one error that matches [ErrTooLarge].
 func (b Batch) Records() iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		if b.info.Count == 0 {
 			return
 		}
-		appendTime := b.raw[posAttributes+1]&attributeAppendTime != 0
-		at := HeaderBytes
+		records, err := b.info.Codec.inflate(b.raw[HeaderBytes:])
+		if err != nil {
+			yield(Record{}, shift(err, HeaderBytes))
+			return
+		}
+		at := 0
 		for i := range b.info.Count {
-			f, n, err := decodeFields(b.raw[at:])
+			f, n, err := decodeFields(records[at:])
 			if err != nil {
-				yield(Record{}, damaged(err, at))
+				yield(Record{}, damaged(err, HeaderBytes+at))
 				return
 			}
 			if f.offsetDelta != i {
-				yield(Record{}, corrupt(at, "record %d has offset delta %d", i, f.offsetDelta))
+				yield(Record{}, corrupt(HeaderBytes+at, "record %d has offset delta %d", i, f.offsetDelta))
 				return
 			}
 			r := Record{
@@ -140,19 +166,22 @@ func (b Batch) Records() iter.Seq2[Record, error] {
 				Key:       f.key,
 				Value:     f.value,
 				Headers:   f.headers,
-				Pos:       at,
+				Pos:       HeaderBytes + at,
 				Len:       n,
 			}
-			if appendTime {
+			if b.info.LogAppendTime {
 				r.Timestamp = b.info.MaxTimestamp
+			}
+			if b.info.Codec != None {
+				r.Pos, r.Len = -1, 0
 			}
 			if !yield(r, nil) {
 				return
 			}
 			at += n
 		}
-		if at != len(b.raw) {
-			yield(Record{}, corrupt(at, "%d bytes follow the last record", len(b.raw)-at))
+		if at != len(records) {
+			yield(Record{}, corrupt(HeaderBytes+at, "%d bytes follow the last record", len(records)-at))
 		}
 	}
 }

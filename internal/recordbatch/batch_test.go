@@ -88,7 +88,8 @@ func TestParseReadsWhatBuilderMade(t *testing.T) {
 	if string(rest) != "rest" {
 		t.Errorf("rest = %q", rest)
 	}
-	info := recordbatch.Info{BaseOffset: 100, Length: len(raw), LastOffsetDelta: 3, Count: 4, BaseTimestamp: 5000, MaxTimestamp: 5000 + 1<<40, LeaderEpoch: 7}
+	info := recordbatch.Info{BaseOffset: 100, Length: len(raw), LastOffsetDelta: 3, Count: 4, BaseTimestamp: 5000, MaxTimestamp: 5000 + 1<<40, LeaderEpoch: 7,
+		ProducerID: -1, ProducerEpoch: -1, BaseSequence: -1}
 	if diff := cmp.Diff(info, batch.Info()); diff != "" {
 		t.Errorf("info (-want +got):\n%s", diff)
 	}
@@ -156,7 +157,8 @@ func TestParseRefuses(t *testing.T) {
 		{"all but a byte", func(b []byte) []byte { return b[:len(b)-1] }, recordbatch.ErrShort, -1},
 		{"old magic", func(b []byte) []byte { b[16] = 1; return seal(b) }, recordbatch.ErrUnsupported, 16},
 		{"old magic, cut off", func(b []byte) []byte { b[16] = 0; return b[:20] }, recordbatch.ErrUnsupported, 16},
-		{"zstd", func(b []byte) []byte { b[22] = 4; return seal(b) }, recordbatch.ErrUnsupported, 21},
+		{"gzip", func(b []byte) []byte { b[22] = 1; return seal(b) }, recordbatch.ErrUnsupported, 21},
+		{"a codec that nobody knows", func(b []byte) []byte { b[22] = 5; return seal(b) }, recordbatch.ErrUnsupported, 21},
 		{"transactional", func(b []byte) []byte { b[22] = 1 << 4; return seal(b) }, recordbatch.ErrUnsupported, 21},
 		{"control", func(b []byte) []byte { b[22] = 1 << 5; return seal(b) }, recordbatch.ErrUnsupported, 21},
 		{"length of less than a header", func(b []byte) []byte { be.PutUint32(b[8:], 48); return b }, recordbatch.ErrCorrupt, 57},

@@ -8,8 +8,8 @@
 //	batch, rest, err := recordbatch.Parse(bytes)
 //	for r, err := range batch.Records() { … }
 //
-// A batch holds at least one record, its offsets are dense (LastOffsetDelta is Count-1) and it is not compressed.
-// Of the attributes only the timestamp type may be set; transactional and control batches are refused with [ErrUnsupported].
+// A batch holds at least one record and its offsets are dense (LastOffsetDelta is Count-1). Its records may be compressed, by a [Codec].
+// Transactional and control batches are refused with [ErrUnsupported].
 //
 // # Ordering
 //
@@ -18,11 +18,12 @@
 // # Concurrency
 //
 // A [Batch] is a view and safe for concurrent use while nobody changes its bytes. Keys, values and headers are views into the same bytes.
-// A [Builder] belongs to one goroutine.
+// A [Builder] belongs to one goroutine, and so do the bytes of a batch while [Stamp] or [StampTime] changes them.
 //
 // # Failure
 //
-// Every length and count is checked before it is used, and nothing is allocated in proportion to one. A refusal is a [*FormatError]
-// that matches [ErrShort], [ErrCorrupt] or [ErrUnsupported]. The checksum covers neither base offset nor leader epoch nor length
+// Every length and count is checked before it is used, and nothing is allocated in proportion to one, but for the records of a compressed
+// batch: they take up to [InflatedBytesMax]. A refusal is a [*FormatError] that matches [ErrShort], [ErrCorrupt], [ErrUnsupported] or
+// [ErrTooLarge]. The checksum covers neither base offset nor leader epoch nor length
 // (so that a broker can stamp them): who chains batches must check that base offsets follow each other.
 package recordbatch

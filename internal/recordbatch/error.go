@@ -10,11 +10,12 @@ var (
 	ErrShort       = errors.New("recordbatch: bytes end before the batch does")
 	ErrCorrupt     = errors.New("recordbatch: damaged")
 	ErrUnsupported = errors.New("recordbatch: unsupported")
+	ErrTooLarge    = errors.New("recordbatch: too large")
 )
 
 // FormatError says where bytes are not what they should be.
 type FormatError struct {
-	Reason error // ErrShort, ErrCorrupt or ErrUnsupported
+	Reason error // ErrShort, ErrCorrupt, ErrUnsupported or ErrTooLarge
 	Pos    int   // from the first byte that was given to the failing function
 	Detail string
 }
@@ -36,6 +37,10 @@ func corrupt(pos int, format string, args ...any) error {
 
 func unsupported(pos int, format string, args ...any) error {
 	return &FormatError{Reason: ErrUnsupported, Pos: pos, Detail: fmt.Sprintf(format, args...)}
+}
+
+func tooLarge(pos int, format string, args ...any) error {
+	return &FormatError{Reason: ErrTooLarge, Pos: pos, Detail: fmt.Sprintf(format, args...)}
 }
 
 // shift moves err to its place in larger bytes, of which those that it speaks of begin at by.

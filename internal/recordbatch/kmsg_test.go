@@ -138,6 +138,7 @@ func TestKmsgAgrees(t *testing.T) {
 		info := recordbatch.Info{
 			BaseOffset: kb.FirstOffset, Length: 12 + int(kb.Length), LastOffsetDelta: int(kb.LastOffsetDelta), Count: int(kb.NumRecords),
 			BaseTimestamp: kb.FirstTimestamp, MaxTimestamp: kb.MaxTimestamp, LeaderEpoch: kb.PartitionLeaderEpoch,
+			ProducerID: kb.ProducerID, ProducerEpoch: kb.ProducerEpoch, BaseSequence: kb.FirstSequence,
 		}
 		if diff := cmp.Diff(info, batch.Info()); diff != "" {
 			t.Fatalf("info (-kmsg +ours):\n%s", diff)

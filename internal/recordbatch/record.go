@@ -3,15 +3,16 @@ package recordbatch
 // recordBytesMin is a record's least size: its length, attributes, two deltas, key length, value length and header count take a byte each.
 const recordBytesMin = 7
 
-// Record is one record of a batch. Key, Value and Headers are views into the batch's bytes; a null key or value is nil.
+// Record is one record of a batch. Key, Value and Headers are views into the batch's bytes, or into what those were compressed from;
+// a null key or value is nil.
 type Record struct {
 	Offset    int64
 	Timestamp int64 // ms since 1970
 	Key       []byte
 	Value     []byte
 	Headers   Headers
-	Pos       int // of the record's first byte (its length prefix) in the batch
-	Len       int // bytes of the record with its length prefix
+	Pos       int // of the record's first byte (its length prefix) in the batch; -1 when the batch is compressed
+	Len       int // bytes of the record with its length prefix; 0 when the batch is compressed
 }
 
 // DecodeRecord decodes one record that was cut out of its batch (bytes Pos to Pos+Len). Without the batch its deltas mean nothing
