@@ -4,10 +4,10 @@ SHELL := bash
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint fuzz
+.PHONY: help setup test lint fuzz bench bench-full
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what the tests need beside Go, where that is missing and permitted
 	@.ci/setup
@@ -28,3 +28,9 @@ fuzz: ## Fuzz every decoder for FUZZTIME (30s) each
 		echo "$$package $$target"; \
 		go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || exit 1; \
 	done
+
+bench: ## Measure everything beside its peers, in about 45 s: a first look
+	go run ./bench -quick
+
+bench-full: ## Measure everything beside its peers at full scale: up to an hour, 15 GB of disk
+	go run ./bench -json bench.json

@@ -135,6 +135,22 @@ var floors = []floor{
 			"examples/quickstart": "Is the main job in one file: aggregate, commands, embedded broker, projection, replay.",
 		},
 	},
+
+	// What measures both, beside other systems.
+	{
+		name: "measures",
+		packages: map[string]string{
+			"bench/process":  "Runs the parts of a benchmark that must be processes of their own.",
+			"bench/workload": "Is what every system under measurement is asked to do.",
+		},
+	},
+	{
+		name: "bench",
+		on:   []string{"measures", "node", "sides", "streams", "log"},
+		packages: map[string]string{
+			"bench": "Measures Strand and its peers side by side, and prints a table.",
+		},
+	},
 }
 
 // everywhere, as an owner, stands for every package; in tests, for every package's tests.

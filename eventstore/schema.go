@@ -133,7 +133,7 @@ func (r *registry) addEvent(c Category, name string, event any) error {
 	}
 	full := c.Name + "." + name
 	codec := codec{c.Codec, c.Codec.ContentType()}
-	r.byName[full] = &reader{codec: codec, name: full, read: func(c Codec, data []byte) (any, error) { return decodeAs(c, data, t) }}
+	r.byName[full] = &reader{codec: codec, name: full, read: decoderOf(t)}
 	r.byType[t] = &writer{codec: codec, name: full, category: c.Name}
 	r.names[t] = full
 	return nil

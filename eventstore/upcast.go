@@ -18,7 +18,10 @@ type Upcast struct {
 // Renamed reads data as an event that is written under another name today. Its argument is that event's zero value.
 func Renamed(event any) Upcast {
 	t := reflect.TypeOf(event)
-	return Upcast{to: t, read: func(c Codec, data []byte) (any, error) { return decodeAs(c, data, t) }}
+	if t == nil {
+		return Upcast{}
+	}
+	return Upcast{to: t, read: decoderOf(t)}
 }
 
 // From reads data as the old type and converts it.
@@ -43,11 +46,20 @@ func FromRaw[N any](convert func(data []byte) (N, error)) Upcast {
 	return Upcast{to: reflect.TypeFor[N](), raw: true, read: func(_ Codec, data []byte) (any, error) { return convert(data) }}
 }
 
-// decodeAs reads data as a value of a type.
-func decodeAs(c Codec, data []byte, t reflect.Type) (any, error) {
-	v := reflect.New(t)
-	if err := c.Decode(data, v.Interface()); err != nil {
-		return nil, fmt.Errorf("decoding %s: %w", t, err)
+// decoderOf reads data as values of a type.
+func decoderOf(t reflect.Type) func(c Codec, data []byte) (any, error) {
+	quick := newFlat(t)
+	return func(c Codec, data []byte) (any, error) {
+		v := reflect.New(t)
+		if quick != nil && c == (JSON{}) && quick.decode(data, v.Elem()) {
+			return v.Elem().Interface(), nil
+		}
+		if quick != nil {
+			v.Elem().SetZero() // of what it may have read before it declined
+		}
+		if err := c.Decode(data, v.Interface()); err != nil {
+			return nil, fmt.Errorf("decoding %s: %w", t, err)
+		}
+		return v.Elem().Interface(), nil
 	}
-	return v.Elem().Interface(), nil
 }

@@ -23,7 +23,7 @@ type catalogueLog struct {
 
 func openCatalogueLog(ctx context.Context, s *shards, id identity) (*catalogueLog, error) {
 	t := topics.Topic{
-		TopicSpec: wire.TopicSpec{Name: "catalogue", Kind: topics.KindVersioned, Partitions: 1, Shards: 1},
+		TopicSpec: wire.TopicSpec{Name: "catalogue", Kind: wire.KindVersioned, Partitions: 1, Shards: 1},
 		ID:        id.CatalogueID, LogID: id.CatalogueLogID, State: topics.Ready,
 	}
 	if !id.Started {

@@ -21,8 +21,12 @@ type engineLog struct {
 
 func (l engineLog) Leader() bool { return l.engine.IsLeader(l.stream) }
 
-func (l engineLog) LastSeq(ctx context.Context) (uint64, error) {
-	return l.engine.LastSeq(ctx, l.stream)
+func (l engineLog) Bounds(ctx context.Context) (first, last uint64, err error) {
+	return l.engine.Bounds(ctx, l.stream)
+}
+
+func (l engineLog) Cut(ctx context.Context, before uint64) error {
+	return l.engine.Purge(ctx, l.stream, before)
 }
 
 func (l engineLog) Read(ctx context.Context, from, to uint64) iter.Seq2[shard.Message, error] {

@@ -82,7 +82,12 @@ func (s *shards) open(ctx context.Context, t topics.Topic, i int) (*shard.Shard,
 		LogID:    t.LogID,
 		Layout:   shard.Layout{Shard: i, Shards: t.Shards, Partitions: t.Partitions},
 		HeadsMax: s.cfg.HeadsMax,
-		Logger:   logger,
+
+		Kind:         t.Kind,
+		Retention:    t.Retention,
+		ProducerTime: t.ProducerTime,
+
+		Logger: logger,
 		Opened: func(sh *shard.Shard, session, epoch uint64) error {
 			return s.server.Open(native.Session{Topic: t.ID, Shard: i, ID: session, Epoch: epoch, Target: sh})
 		},
@@ -102,7 +107,7 @@ func (s *shards) open(ctx context.Context, t topics.Topic, i int) (*shard.Shard,
 func engineStream(t topics.Topic, i int) engine.Stream {
 	return engine.Stream{
 		Name:      "strand-" + t.ID.String() + "-" + strconv.Itoa(i),
-		Versioned: t.Kind == topics.KindVersioned,
+		Versioned: t.Kind == wire.KindVersioned,
 		Metadata:  map[string]string{"strand-topic": t.ID.String(), "strand-log": t.LogID.String(), "strand-shard": strconv.Itoa(i)},
 	}
 }

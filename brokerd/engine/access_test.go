@@ -53,7 +53,7 @@ func TestClientsCannotReachTheEnginesAPI(t *testing.T) {
 			wantViolation(t, refused, subject)
 		})
 	}
-	if last, err := e.LastSeq(t.Context(), "a"); err != nil || last != 1 {
+	if _, last, err := e.Bounds(t.Context(), "a"); err != nil || last != 1 {
 		t.Errorf("last sequence %d, %v", last, err)
 	}
 }
@@ -87,7 +87,7 @@ func TestClientsCannotReachTheLog(t *testing.T) {
 	if n, _, err := sub.Pending(); err != nil || n != 0 {
 		t.Errorf("a client hears %d messages of the log: %v", n, err)
 	}
-	if last, err := e.LastSeq(t.Context(), "a"); err != nil || last != 1 {
+	if _, last, err := e.Bounds(t.Context(), "a"); err != nil || last != 1 {
 		t.Errorf("last sequence %d, %v", last, err)
 	}
 }

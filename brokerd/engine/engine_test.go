@@ -61,7 +61,7 @@ func TestCloseIsIdempotent(t *testing.T) {
 	if _, err := e.LogConn(); !errors.Is(err, engine.ErrClosed) {
 		t.Errorf("LogConn after Close: %v", err)
 	}
-	if _, err := e.LastSeq(t.Context(), "a"); !errors.Is(err, engine.ErrClosed) {
+	if _, _, err := e.Bounds(t.Context(), "a"); !errors.Is(err, engine.ErrClosed) {
 		t.Errorf("LastSeq after Close: %v", err)
 	}
 	if err := e.Health(); !errors.Is(err, engine.ErrClosed) {
@@ -194,7 +194,7 @@ func TestManyEnginesInOneProcess(t *testing.T) {
 	names := map[string]bool{}
 	for i, e := range engines {
 		names[e.Server().Name()] = true
-		if last, err := e.LastSeq(t.Context(), "a"); err != nil || last != uint64(i+1) {
+		if _, last, err := e.Bounds(t.Context(), "a"); err != nil || last != uint64(i+1) {
 			t.Errorf("engine %d: last sequence %d, %v", i, last, err)
 		}
 	}

@@ -23,7 +23,7 @@ func TestHealth(t *testing.T) {
 	if e.IsLeader("a") {
 		t.Error("a disabled engine leads")
 	}
-	if _, err := e.LastSeq(t.Context(), "a"); !errors.Is(err, engine.ErrDisabled) {
+	if _, _, err := e.Bounds(t.Context(), "a"); !errors.Is(err, engine.ErrDisabled) {
 		t.Errorf("LastSeq = %v", err)
 	}
 	if _, err := e.ReadOne(t.Context(), "a", 1); !errors.Is(err, engine.ErrDisabled) {

@@ -72,7 +72,7 @@ func TestARefusalStopsThePipeline(t *testing.T) {
 			t.Errorf("later: %+v", a)
 		}
 	}
-	if last, err := e.LastSeq(t.Context(), "a"); err != nil || last != 1 {
+	if _, last, err := e.Bounds(t.Context(), "a"); err != nil || last != 1 {
 		t.Errorf("last sequence %d, %v", last, err)
 	}
 }

@@ -248,7 +248,7 @@ func TestReadReleasesWhatItHeld(t *testing.T) {
 	e := start(t, engine.Config{UnsafeNoSync: true})
 	create(t, e, stream("a"))
 	newSession(t, e, "a").fill(1, 300, []byte("frame"))
-	if _, err := e.LastSeq(t.Context(), "a"); err != nil { // opens the engine's own connection
+	if _, _, err := e.Bounds(t.Context(), "a"); err != nil { // opens the engine's own connection
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

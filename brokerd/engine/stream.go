@@ -137,13 +137,34 @@ func (e *Engine) OpenStream(ctx context.Context, s Stream) (StreamInfo, error) {
 	return a.info(), nil
 }
 
-// LastSeq is the sequence of the newest message; 0 when there never was one.
-func (e *Engine) LastSeq(ctx context.Context, stream string) (uint64, error) {
+// Bounds are the sequences of the oldest and the newest message. Of a stream without messages the first is the one after the last;
+// the last is 0 when there never was one.
+func (e *Engine) Bounds(ctx context.Context, stream string) (first, last uint64, err error) {
 	a, err := e.stream(ctx, stream)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return a.State.LastSeq, nil
+	info := a.info()
+	return info.FirstSeq, info.LastSeq, nil
+}
+
+// Purge removes the messages before a sequence, for good. The engine itself refuses it on versioned logs.
+func (e *Engine) Purge(ctx context.Context, stream string, before uint64) error {
+	if err := checkName(stream); err != nil {
+		return err
+	}
+	if before <= 1 {
+		return nil // to the engine 0 would mean everything
+	}
+	var a plainAnswer
+	err := e.call(ctx, "$JS.API.STREAM.PURGE."+stream, &server.JSApiStreamPurgeRequest{Sequence: before}, &a)
+	if refused(err, server.JSStreamNotFoundErr) {
+		return &UnknownStreamError{Stream: stream}
+	}
+	if err != nil {
+		return fmt.Errorf("purging engine stream %s before sequence %d: %w", stream, before, err)
+	}
+	return nil
 }
 
 // Streams are the names of all engine streams, sorted.

@@ -16,7 +16,7 @@ func TestCreateStreamIsIdempotent(t *testing.T) {
 	create(t, e, stream("a"))
 	newSession(t, e, "a").fill(1, 2, []byte("frame"))
 	create(t, e, stream("a"))
-	if last, err := e.LastSeq(t.Context(), "a"); err != nil || last != 2 {
+	if _, last, err := e.Bounds(t.Context(), "a"); err != nil || last != 2 {
 		t.Errorf("last sequence %d, %v", last, err)
 	}
 }
@@ -43,8 +43,8 @@ func TestCreateStreamRefusesABadName(t *testing.T) {
 		if err := e.CreateStream(t.Context(), engine.Stream{Name: name}); !errors.Is(err, engine.ErrInvalidName) {
 			t.Errorf("CreateStream(%q) = %v", name, err)
 		}
-		if _, err := e.LastSeq(t.Context(), name); !errors.Is(err, engine.ErrInvalidName) {
-			t.Errorf("LastSeq(%q) = %v", name, err)
+		if _, _, err := e.Bounds(t.Context(), name); !errors.Is(err, engine.ErrInvalidName) {
+			t.Errorf("Bounds(%q) = %v", name, err)
 		}
 	}
 }
@@ -174,7 +174,7 @@ func TestUnknownStream(t *testing.T) {
 	}
 	_, err := e.OpenStream(t.Context(), stream("a"))
 	check("OpenStream", err)
-	_, err = e.LastSeq(t.Context(), "a")
+	_, _, err = e.Bounds(t.Context(), "a")
 	check("LastSeq", err)
 	_, err = e.ReadOne(t.Context(), "a", 1)
 	check("ReadOne", err)

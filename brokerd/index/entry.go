@@ -20,7 +20,7 @@ type Pointer struct {
 	Offset    int64
 	Timestamp int64         // record time, ms since 1970
 	Place     segment.Place // first byte of the record, its length prefix included
-	Len       uint32        // bytes of the record
+	Len       uint32        // bytes of the record; 0: only the stream's head is indexed, as for the keys of a table topic
 	Sum       uint32        // crc32c of those bytes: a single record is read past the checksum of its batch
 }
 

@@ -10,7 +10,7 @@ import (
 
 // layoutName names the layout of keys and values below. Pebble stores it and refuses a database of another name,
 // so every change of the layout must change it.
-const layoutName = "strand.index.1"
+const layoutName = "strand.index.2"
 
 // The rows, big-endian; name is an escaped string with a terminator (see appendName):
 //

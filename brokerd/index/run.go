@@ -89,6 +89,9 @@ func (r *run) stream(t *Tail, id uint32, scratch *streamScratch) {
 	scratch.rows = t.collect(scratch.rows[:0], id, 1)
 	for _, number := range slices.Backward(scratch.rows) {
 		row := t.rows.at(number)
+		if row.len == 0 {
+			continue
+		}
 		r.key = appendEventSuffix(r.key[:cut], row.version)
 		r.value = appendPointer(r.value[:0], row.pointer())
 		r.set(r.key, r.value)

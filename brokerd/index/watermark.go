@@ -3,6 +3,7 @@ package index
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -18,17 +19,19 @@ type Watermark struct {
 	Sum        uint64 // of the last valid frame
 	Time       int64  // newest record time, ms since 1970
 	Partitions []PartitionMark
+	Log        []byte // what else the shard remembers of the log up to here; opaque
 }
 
 // PartitionMark is the end of one partition at a watermark. Marks are in the order of the shard's slots.
 type PartitionMark struct {
-	Next int64         // next offset
-	End  segment.Place // end of its segments
+	Next  int64         // next offset
+	Start int64         // first offset that is kept
+	End   segment.Place // end of its segments
 }
 
 const (
-	watermarkSize     = 16 + 4*8 + 8
-	partitionMarkSize = 3 * 8
+	watermarkSize     = 16 + 4*8 + 8 + 4
+	partitionMarkSize = 4 * 8
 )
 
 var errWatermarkRow = errors.New("watermark has an impossible length or a negative number")
@@ -36,7 +39,7 @@ var errWatermarkRow = errors.New("watermark has an impossible length or a negati
 // check refuses what decodeWatermark would refuse.
 func (w *Watermark) check() error {
 	for _, p := range w.Partitions {
-		if p.Next < 0 || p.End.File < 0 || p.End.Pos < 0 {
+		if p.Next < 0 || p.Start < 0 || p.Start > p.Next || p.End.File < 0 || p.End.Pos < 0 {
 			return errWatermarkRow
 		}
 	}
@@ -44,21 +47,26 @@ func (w *Watermark) check() error {
 }
 
 func (w *Watermark) encode() []byte {
-	dst := make([]byte, 0, watermarkSize+len(w.Partitions)*partitionMarkSize)
+	dst := make([]byte, 0, watermarkSize+len(w.Partitions)*partitionMarkSize+len(w.Log))
 	dst = append(dst, w.LogID[:]...)
 	for _, n := range [...]uint64{w.Seq, w.Epoch, w.Session, w.Sum, uint64(w.Time)} {
 		dst = binary.BigEndian.AppendUint64(dst, n)
 	}
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(w.Partitions)))
 	for _, p := range w.Partitions {
-		for _, n := range [...]int64{p.Next, p.End.File, p.End.Pos} {
+		for _, n := range [...]int64{p.Next, p.Start, p.End.File, p.End.Pos} {
 			dst = binary.BigEndian.AppendUint64(dst, uint64(n))
 		}
 	}
-	return dst
+	return append(dst, w.Log...)
 }
 
 func decodeWatermark(b []byte) (Watermark, error) {
-	if len(b) < watermarkSize || (len(b)-watermarkSize)%partitionMarkSize != 0 {
+	if len(b) < watermarkSize {
+		return Watermark{}, errWatermarkRow
+	}
+	partitions := int(binary.BigEndian.Uint32(b[watermarkSize-4:]))
+	if partitions > (len(b)-watermarkSize)/partitionMarkSize {
 		return Watermark{}, errWatermarkRow
 	}
 	w := Watermark{
@@ -69,15 +77,20 @@ func decodeWatermark(b []byte) (Watermark, error) {
 		Sum:     binary.BigEndian.Uint64(b[40:]),
 		Time:    int64(binary.BigEndian.Uint64(b[48:])),
 	}
-	for b = b[watermarkSize:]; len(b) > 0; b = b[partitionMarkSize:] {
-		p := PartitionMark{
-			Next: int64(binary.BigEndian.Uint64(b)),
+	b = b[watermarkSize:]
+	for range partitions {
+		w.Partitions = append(w.Partitions, PartitionMark{
+			Next:  int64(binary.BigEndian.Uint64(b)),
+			Start: int64(binary.BigEndian.Uint64(b[8:])),
 			End: segment.Place{
-				File: int64(binary.BigEndian.Uint64(b[8:])),
-				Pos:  int64(binary.BigEndian.Uint64(b[16:])),
+				File: int64(binary.BigEndian.Uint64(b[16:])),
+				Pos:  int64(binary.BigEndian.Uint64(b[24:])),
 			},
-		}
-		w.Partitions = append(w.Partitions, p)
+		})
+		b = b[partitionMarkSize:]
+	}
+	if len(b) > 0 {
+		w.Log = slices.Clone(b)
 	}
 	if err := w.check(); err != nil {
 		return Watermark{}, err

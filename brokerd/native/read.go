@@ -49,3 +49,33 @@ func (s *Server) stream(session Session) reader {
 		return r.AppendTo(nil)
 	}}
 }
+
+func (s *Server) get(session Session) reader {
+	refuse := func(code wire.Code, detail string) []byte {
+		r := wire.GetResponse{Code: code, Detail: detail}
+		return r.AppendTo(nil)
+	}
+	return reader{refuse: refuse, answer: func(request []byte) []byte {
+		var req wire.GetRequest
+		if err := req.Decode(request); err != nil {
+			return refuse(wire.Invalid, err.Error())
+		}
+		r := session.Target.Get(s.ctx, req)
+		return r.AppendTo(nil)
+	}}
+}
+
+func (s *Server) deleteBefore(session Session) reader {
+	refuse := func(code wire.Code, detail string) []byte {
+		r := wire.DeleteBeforeResponse{Code: code, Detail: detail}
+		return r.AppendTo(nil)
+	}
+	return reader{refuse: refuse, answer: func(request []byte) []byte {
+		var req wire.DeleteBeforeRequest
+		if err := req.Decode(request); err != nil {
+			return refuse(wire.Invalid, err.Error())
+		}
+		r := session.Target.DeleteBefore(s.ctx, req)
+		return r.AppendTo(nil)
+	}}
+}

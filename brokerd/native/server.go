@@ -16,6 +16,9 @@ import (
 // Shard is what a session serves.
 type Shard interface {
 	Append(session, producer uint64, epoch uint32, appends []wire.Append, bytes int, done func([]wire.AppendResult))
+	Produce(session, producer uint64, batches []wire.ProduceBatch, bytes int, done func([]wire.ProduceResult))
+	DeleteBefore(ctx context.Context, req wire.DeleteBeforeRequest) wire.DeleteBeforeResponse
+	Get(ctx context.Context, req wire.GetRequest) wire.GetResponse
 	Fetch(ctx context.Context, req wire.FetchRequest) wire.FetchResponse
 	Stream(ctx context.Context, req wire.StreamRequest) wire.StreamResponse
 }
@@ -107,6 +110,9 @@ func (s *Server) Open(session Session) error {
 		handle  nats.MsgHandler
 	}{
 		{s.cfg.Requests, subject(wire.VerbAppend), s.append(session)},
+		{s.cfg.Requests, subject(wire.VerbProduce), s.produce(session)},
+		{s.cfg.Reads, subject(wire.VerbDeleteBefore), s.read(s.deleteBefore(session))},
+		{s.cfg.Reads, subject(wire.VerbGet), s.read(s.get(session))},
 		{s.cfg.Reads, subject(wire.VerbFetch), s.read(s.fetch(session))},
 		{s.cfg.Reads, subject(wire.VerbStream), s.read(s.stream(session))},
 	} {

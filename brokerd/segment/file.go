@@ -22,6 +22,8 @@ type file struct {
 	marks  marks    // nil while unknown: then scan finds them
 	handle *os.File // nil while not open
 
+	trimmed bool // taken out of the log: it is being removed
+
 	scanning sync.Mutex // held while marks are searched for, so that this happens once; taken before Log.mu
 }
 

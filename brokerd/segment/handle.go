@@ -11,9 +11,13 @@ import (
 func (l *Log) handle(f *file) (*os.File, error) {
 	l.mu.RLock()
 	handle, closed := f.handle, l.closed
+	trimmed := l.trimmed(f)
 	l.mu.RUnlock()
 	if closed {
 		return nil, ErrClosed
+	}
+	if trimmed != nil {
+		return nil, trimmed
 	}
 	if handle != nil {
 		return handle, nil
@@ -27,6 +31,9 @@ func (l *Log) handle(f *file) (*os.File, error) {
 	if f.handle != nil {
 		return f.handle, nil
 	}
+	if err := l.trimmed(f); err != nil {
+		return nil, err
+	}
 	handle, err := os.Open(f.path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, corrupt(f.path, 0, "the file is gone")
@@ -38,6 +45,14 @@ func (l *Log) handle(f *file) (*os.File, error) {
 	f.handle = handle
 	l.open = append(l.open, f)
 	return handle, nil
+}
+
+// trimmed is the error of reading a file that was trimmed away, nil for any other. The caller holds mu.
+func (l *Log) trimmed(f *file) error {
+	if !f.trimmed {
+		return nil
+	}
+	return &RangeError{Dir: l.cfg.Dir, Offset: f.base, Start: l.start(), Next: l.next}
 }
 
 // evict closes handles, the longest open first, until one more can be opened within the bound. The last file, which is written to,

@@ -20,8 +20,16 @@ type frameBuilder struct {
 }
 
 type slotBuilder struct {
-	batch recordbatch.Builder
+	batch recordbatch.Builder // of appends
+	raw   []rawBatch          // of producers; a topic has the one or the other
+	count int                 // records of raw
 	base  int64
+}
+
+// rawBatch is a batch that is stored as its producer built it.
+type rawBatch struct {
+	bytes []byte
+	timed bool // it keeps its record times
 }
 
 func (b *frameBuilder) reset(s *State, time int64) {
@@ -33,6 +41,8 @@ func (b *frameBuilder) reset(s *State, time int64) {
 	for i := range b.slots {
 		b.slots[i].base = s.Next[i]
 		b.slots[i].batch.Reset(s.Next[i], time, b.epoch)
+		clear(b.slots[i].raw)
+		b.slots[i].raw, b.slots[i].count = b.slots[i].raw[:0], 0
 	}
 }
 
@@ -69,14 +79,41 @@ func (b *frameBuilder) add(a *Append, i int, firstVersion int64) int64 {
 	return first
 }
 
+// addBatch takes in a batch as it is and returns the offset of its first record.
+func (b *frameBuilder) addBatch(a *Append, timed bool) int64 {
+	slot, _ := b.layout.Slot(a.Batch.Partition)
+	s := &b.slots[slot]
+	first := s.base + int64(s.count)
+	s.raw = append(s.raw, rawBatch{bytes: a.Batch.Bytes, timed: timed})
+	s.count += a.Batch.Info.Count
+	b.size += a.bytes
+	return first
+}
+
+// stamp appends the raw batches of a slot to dst, with their offsets, epoch and record time.
+func (b *frameBuilder) stamp(dst []byte, s *slotBuilder) []byte {
+	base := s.base
+	for _, r := range s.raw {
+		from := len(dst)
+		dst = append(dst, r.bytes...)
+		recordbatch.Stamp(dst[from:], base, b.epoch)
+		if !r.timed {
+			recordbatch.StampTime(dst[from:], b.time)
+		}
+		info, _ := recordbatch.Peek(dst[from:]) // it was parsed when it was admitted
+		base += int64(info.Count)
+	}
+	return dst
+}
+
 // entries finishes the batches. They are valid until the next reset.
 func (b *frameBuilder) entries(dst []FrameEntry) []FrameEntry {
 	b.encodings = b.encodings[:0]
 	for i := range b.slots {
 		s := &b.slots[i]
-		if n := s.batch.Count(); n > 0 {
+		if n := s.batch.Count() + s.count; n > 0 {
 			from := len(b.encodings)
-			b.encodings = s.batch.AppendTo(b.encodings)
+			b.encodings = b.stamp(s.batch.AppendTo(b.encodings), s)
 			dst = append(dst, FrameEntry{Partition: b.layout.Partition(i), Base: s.base, Count: int32(n), Batches: b.encodings[from:]})
 		}
 	}
@@ -90,15 +127,19 @@ func (b *frameBuilder) entries(dst []FrameEntry) []FrameEntry {
 }
 
 func (b *frameBuilder) sizeOf(f *Frame) int {
-	n := frameHeaderSize + frameSumSize
+	n := frameHeaderSize + frameSumSize + len(f.Body)
 	for _, e := range f.Entries {
 		n += frameEntrySize + len(e.Batches)
 	}
 	return n
 }
 
-// scan reads from a frame what its own sequencer knew when it built it: stream versions and the sequences of producers.
-func scan(f *Frame) ([]Head, []producerWrite, error) {
+// scan reads from a frame what its own sequencer knew when it built it: versions of streams, or newest offsets of keys, and the sequences
+// of producers.
+func scan(kind string, f *Frame) ([]Head, []producerWrite, error) {
+	if kind != wire.KindVersioned {
+		return scanBatches(kind, f)
+	}
 	var heads []Head
 	var writes []producerWrite
 	for _, e := range f.Entries {

@@ -15,6 +15,12 @@ func (c *Core) check(a *Append) (wire.AppendResult, bool) {
 	if len(a.Conditions) > 0 {
 		return invalid(0, "conditions are not evaluated by this broker: leave them out"), false
 	}
+	if len(a.Writes) > 0 && c.cfg.Kind != wire.KindVersioned {
+		return invalid(0, fmt.Sprintf("the topic is a %s one: send record batches with a producer, only versioned topics take appends", c.cfg.Kind)), false
+	}
+	if a.Batch != nil {
+		return c.checkBatch(a)
+	}
 	if len(a.Writes) > 0 && (a.Producer == 0 || a.Sequence == 0 || a.Attempt == 0) {
 		return invalid(0, "producer, sequence and attempt count from 1"), false
 	}

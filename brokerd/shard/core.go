@@ -23,10 +23,12 @@ func (p Phase) String() string {
 	return [...]string{"follow", "fencing", "serving", "stopped"}[p]
 }
 
-// Append is one append on its way through the sequencer. An append without writes asks for a proof: it is answered OK after
-// a commit whose publish began after it arrived.
+// Append is one append on its way through the sequencer: writes of a versioned topic, a record batch of any other, or a snapshot.
+// An append of nothing asks for a proof: it is answered OK after a commit whose publish began after it arrived.
 type Append struct {
 	wire.Append
+	Batch         *Batch  // instead of Writes
+	Starts        []int64 // instead of Writes: a snapshot is written, with starts that are moved forward to these, by slot
 	Producer      uint64
 	ProducerEpoch uint32
 	Tag           any // the submitter's own, untouched; so is Index
@@ -83,7 +85,10 @@ type StoredEvent struct {
 // must be visible to the lookups at once. An error is final: the shard stops.
 type Materializer interface {
 	Apply(c Committed) error
+	// Begin forgets everything: the log was cut, and begins at this state.
+	Begin(s State) error
 	// Head is the version of a stream, 0 when it holds no event.
+	// In a table topic it is the newest offset of a key plus 1.
 	Head(partition int32, stream []byte) (int64, error)
 	// Events are up to n events of a stream from a version on.
 	Events(partition int32, stream []byte, from int64, n int) ([]StoredEvent, error)
@@ -94,6 +99,8 @@ type Materializer interface {
 // CoreConfig sets a sequencer's bounds.
 type CoreConfig struct {
 	Layout        Layout
+	Kind          string // of the topic, default versioned
+	ProducerTime  bool   // batches keep the record times that their producers set
 	LogID         uuid.UUID
 	Window        int // frames in flight, default 1
 	FrameBytesMax int // a frame is closed when it has reached this, default 256 KiB; one append is never split
@@ -151,6 +158,9 @@ func NewCore(cfg CoreConfig, state State, p *producers, mat Materializer) *Core 
 	if cfg.FrameBytesMax == 0 {
 		cfg.FrameBytesMax = 256 << 10
 	}
+	if cfg.Kind == "" {
+		cfg.Kind = wire.KindVersioned
+	}
 	state.layout = cfg.Layout
 	return &Core{cfg: cfg, mat: mat, state: state, producers: p, overlay: newOverlay()}
 }
@@ -188,10 +198,14 @@ func (c *Core) Committed(seq uint64, data []byte) error {
 		return c.stop(err)
 	}
 	if !valid {
+		if c.state.unproven && frame.Kind == KindSnapshot && frame.Seq == seq && frame.LogID == c.cfg.LogID {
+			// Where the log was cut: the engine still shows what was before. A log that began with a void snapshot would end there.
+			return c.Begin(seq, data)
+		}
 		c.stats.Void++
 		return nil
 	}
-	heads, writes, err := scan(&frame)
+	heads, writes, err := scan(c.cfg.Kind, &frame)
 	if err != nil {
 		return c.stop(&CorruptError{Seq: seq, Reason: err})
 	}
@@ -204,6 +218,26 @@ func (c *Core) Committed(seq uint64, data []byte) error {
 			c.unresolved = append(c.unresolved[:i], c.unresolved[i+1:]...)
 			break
 		}
+	}
+	return nil
+}
+
+// Begin starts over at the first message of a log that was cut in front.
+func (c *Core) Begin(seq uint64, data []byte) error {
+	if c.phase != Follow && c.phase != Fencing || len(c.window) > 0 {
+		return fmt.Errorf("the log was begun anew in phase %s", c.phase)
+	}
+	_, snap, err := c.state.Begin(seq, data)
+	if err == nil {
+		if err = c.producers.restore(snap.Producers); err != nil {
+			err = &CorruptError{Seq: seq, Reason: err}
+		}
+	}
+	if err == nil {
+		err = c.mat.Begin(c.state.Clone())
+	}
+	if err != nil {
+		return c.stop(err)
 	}
 	return nil
 }
@@ -250,6 +284,13 @@ func (c *Core) refusal() wire.AppendResult {
 // Pump builds frames from what is queued while the window has room.
 func (c *Core) Pump(now time.Time) error {
 	for c.phase == Serving && len(c.queue) > 0 && len(c.window) < c.cfg.Window {
+		if c.queue[0].Starts != nil {
+			if len(c.window) > 0 {
+				return nil // a snapshot is of what is committed
+			}
+			c.snapshot(now)
+			continue
+		}
 		if err := c.build(now); err != nil {
 			return err
 		}
@@ -305,7 +346,7 @@ func (c *Core) Failed(session uint64) {
 		return
 	}
 	for _, f := range c.window {
-		if f.frame.Kind == KindData {
+		if f.frame.Kind != KindBarrier {
 			c.unresolved = append(c.unresolved, f)
 		}
 	}
@@ -388,7 +429,7 @@ func (c *Core) release(f *flight) { c.replies = append(c.replies, f.replies...) 
 // final, were not in the frame: for them the outcome is definite.
 func (c *Core) answer(f *flight, r wire.AppendResult) {
 	for _, w := range f.replies {
-		if w.Result.Code != wire.OK || len(w.Append.Writes) == 0 {
+		if w.Result.Code != wire.OK || len(w.Append.Writes) == 0 && w.Append.Batch == nil {
 			c.reply(w.Append, wire.AppendResult{Code: wire.Retry, Detail: "not evaluated: what the answer rested on was not stored"})
 			continue
 		}

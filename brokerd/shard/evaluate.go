@@ -18,6 +18,9 @@ func (c *Core) build(now time.Time) error {
 	c.frames.reset(&c.spec, f.frame.Time)
 	for len(c.queue) > 0 {
 		a := c.queue[0]
+		if a.Starts != nil {
+			break
+		}
 		if c.frames.size > 0 && c.frames.size+a.bytes > c.cfg.FrameBytesMax {
 			break
 		}
@@ -42,7 +45,10 @@ func (c *Core) build(now time.Time) error {
 // evaluate decides one append against the window and the committed state. It is answered at once, attached to a frame in flight,
 // or taken into the frame that is being built.
 func (c *Core) evaluate(a *Append, f *flight) error {
-	if len(a.Writes) == 0 {
+	switch {
+	case a.Batch != nil:
+		return c.evaluateBatch(a, f)
+	case len(a.Writes) == 0:
 		f.attach(a, wire.AppendResult{Code: wire.OK})
 		return nil
 	}

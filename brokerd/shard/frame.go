@@ -12,10 +12,12 @@ import (
 // Kind says what a frame is.
 type Kind uint8
 
-// The kinds of frame. A barrier holds no records: it announces a new session of a sequencer.
+// The kinds of frame. A barrier holds no records: it announces a new session of a sequencer. Neither does a snapshot: it says what the log
+// before it amounts to, so that the log can be cut there.
 const (
 	KindData Kind = iota + 1
 	KindBarrier
+	KindSnapshot
 )
 
 // Frame is one engine message: record batches of several partitions under one header and one checksum.
@@ -33,7 +35,7 @@ const (
 //	48  sum of the last valid frame before it   8
 //	56  time              8   newest record time so far, ms since 1970
 //	64  entries: partition 4, base offset 8, record count 4, bytes of its batches 4
-//	    the batches, in the order of the entries
+//	    the batches, in the order of the entries; or the body of a snapshot, which has no entries (see Snapshot)
 //	    xxh3 of all of the above   8
 type Frame struct {
 	Kind    Kind
@@ -44,6 +46,7 @@ type Frame struct {
 	Prev    uint64
 	Time    int64
 	Entries []FrameEntry
+	Body    []byte // of a snapshot
 	Sum     uint64
 }
 
@@ -87,6 +90,7 @@ func (f *Frame) AppendTo(dst []byte) []byte {
 	for _, e := range f.Entries {
 		dst = append(dst, e.Batches...)
 	}
+	dst = append(dst, f.Body...)
 	f.Sum = xxh3.Hash(dst[start:])
 	return binary.LittleEndian.AppendUint64(dst, f.Sum)
 }
@@ -114,7 +118,7 @@ func DecodeFrame(b []byte) (Frame, error) {
 		Time:    int64(binary.LittleEndian.Uint64(b[56:])),
 		Sum:     sum,
 	}
-	if f.Kind != KindData && f.Kind != KindBarrier {
+	if f.Kind < KindData || f.Kind > KindSnapshot {
 		return Frame{}, fmt.Errorf("%w: kind %d", ErrFrame, f.Kind)
 	}
 	count := int(binary.LittleEndian.Uint16(b[6:]))
@@ -122,8 +126,11 @@ func DecodeFrame(b []byte) (Frame, error) {
 	if count*frameEntrySize > len(rest) {
 		return Frame{}, fmt.Errorf("%w: %d entries in %d bytes", ErrFrame, count, len(rest))
 	}
-	if f.Kind == KindBarrier && count != 0 {
-		return Frame{}, fmt.Errorf("%w: a barrier with %d entries", ErrFrame, count)
+	if f.Kind != KindData && count != 0 {
+		return Frame{}, fmt.Errorf("%w: %d entries in a frame of kind %d", ErrFrame, count, f.Kind)
+	}
+	if f.Kind == KindSnapshot {
+		f.Body, rest = rest[:len(rest):len(rest)], nil
 	}
 	if err := f.decodeEntries(rest[:count*frameEntrySize], rest[count*frameEntrySize:]); err != nil {
 		return Frame{}, err

@@ -79,7 +79,7 @@ func FuzzFrame(f *testing.F) {
 		if diff := cmp.Diff(withSum(body), fr.AppendTo(nil)); diff != "" {
 			t.Error(diff)
 		}
-		_, _, _ = scan(&fr)
+		_, _, _ = scan(wire.KindVersioned, &fr)
 		s := NewState(uuid.UUID{1}, testLayout)
 		s.Seq = fr.Seq - 1
 		if _, _, err := s.Apply(fr.Seq, withSum(body)); err != nil && !errors.Is(err, ErrCorrupt) {

@@ -9,11 +9,13 @@ import (
 type Log interface {
 	// Leader says whether this node leads the engine stream. It is a hint: the barrier is the proof.
 	Leader() bool
-	// LastSeq is the sequence of the last message that the engine reports.
-	LastSeq(ctx context.Context) (uint64, error)
+	// Bounds are the sequences of the first and the last message that the engine reports. An empty log that was never cut is (1, 0).
+	Bounds(ctx context.Context) (first, last uint64, err error)
 	// Read yields the messages from one sequence to another, both included, without a gap. An error that matches ErrCorrupt is final:
 	// a message is missing or damaged. Any other may pass.
 	Read(ctx context.Context, from, to uint64) iter.Seq2[Message, error]
+	// Cut removes the messages before a sequence, for good.
+	Cut(ctx context.Context, before uint64) error
 	// Session opens a way to publish whose acknowledgements arrive at acks, in the order of the engine's answers, from another goroutine.
 	// Losing the connection is reported as an Ack with an error.
 	Session(session uint64, acks func(Ack)) (Session, error)

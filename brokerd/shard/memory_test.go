@@ -73,6 +73,11 @@ func (m *memory) Apply(c Committed) error {
 	return nil
 }
 
+func (m *memory) Begin(s State) error {
+	m.streams, m.applied = map[string][]storedRecord{}, s.Seq
+	return nil
+}
+
 func (m *memory) Head(_ int32, stream []byte) (int64, error) {
 	return int64(len(m.streams[string(stream)])), nil
 }

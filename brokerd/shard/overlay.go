@@ -8,6 +8,14 @@ type overlay struct {
 	heads     map[string]*inflightHead
 	sequences map[producerSequence]inflightAppend
 	commands  map[commandKey]inflightAppend
+	producers map[uint64]inflightNewest // highest sequence of each producer
+	keys      map[string]inflightNewest // newest offset plus 1 of each key of a table topic
+}
+
+// inflightNewest is a value that the newest frame in flight that touches it gave it.
+type inflightNewest struct {
+	value uint64
+	seq   uint64
 }
 
 // inflightHead is a stream that frames in flight append to.
@@ -36,6 +44,8 @@ func newOverlay() overlay {
 		heads:     map[string]*inflightHead{},
 		sequences: map[producerSequence]inflightAppend{},
 		commands:  map[commandKey]inflightAppend{},
+		producers: map[uint64]inflightNewest{},
+		keys:      map[string]inflightNewest{},
 	}
 }
 
@@ -43,6 +53,8 @@ func (o *overlay) clear() {
 	clear(o.heads)
 	clear(o.sequences)
 	clear(o.commands)
+	clear(o.producers)
+	clear(o.keys)
 }
 
 // settle drops what the frame at seq and those before it changed: it is committed state now.
@@ -70,6 +82,16 @@ func (o *overlay) settle(seq uint64, empty bool) {
 	for k, a := range o.commands {
 		if a.seq <= seq {
 			delete(o.commands, k)
+		}
+	}
+	for k, n := range o.producers {
+		if n.seq <= seq {
+			delete(o.producers, k)
+		}
+	}
+	for k, n := range o.keys {
+		if n.seq <= seq {
+			delete(o.keys, k)
 		}
 	}
 }

@@ -1,9 +1,11 @@
 package shard
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"iter"
+	"maps"
 	"slices"
 	"sync"
 
@@ -153,6 +155,75 @@ func (p *producers) forget(id uint64, pr *producer) {
 	p.total -= len(pr.writes)
 	delete(p.byID, id)
 	p.dropped = append(p.dropped, id)
+}
+
+// newest is the highest sequence of a producer that the log holds, false when nothing is known of it.
+func (p *producers) newest(id uint64) (uint64, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pr := p.byID[id]
+	if pr == nil {
+		return 0, false
+	}
+	return pr.newest, true
+}
+
+// snapshot encodes the table in at most so many bytes: of each producer as many of its newest writes as fit, and if that does not suffice,
+// only of the producers that were in use last. What is left out is answered as forgotten, never as new.
+func (p *producers) snapshot(bytesMax int) []producerRow {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ids := slices.Collect(maps.Keys(p.byID))
+	slices.SortFunc(ids, func(a, b uint64) int { return cmp.Or(cmp.Compare(p.byID[b].used, p.byID[a].used), cmp.Compare(a, b)) })
+	size := func(depth int) (n int) {
+		for _, pr := range p.byID {
+			n += snapshotRowOverhead + producerRowHeader + min(depth, len(pr.writes))*storedSize
+		}
+		return n
+	}
+	depth := 2 * wire.SequencesKept
+	for depth > 1 && size(depth) > bytesMax {
+		depth /= 2
+	}
+	rows := make([]producerRow, 0, len(ids))
+	for _, id := range ids {
+		short := *p.byID[id]
+		if cut := len(short.writes) - depth; cut > 0 {
+			// The writes of one append stay together.
+			for cut < len(short.writes) && short.writes[cut].sequence == short.writes[cut-1].sequence {
+				cut++
+			}
+			short.floor, short.writes = short.writes[cut-1].sequence, short.writes[cut:]
+		}
+		row := short.encode()
+		if bytesMax -= snapshotRowOverhead + len(row); bytesMax < 0 {
+			break
+		}
+		rows = append(rows, producerRow{id: id, row: row})
+	}
+	return rows
+}
+
+// snapshotRowOverhead is what a snapshot adds to a row.
+const snapshotRowOverhead = 8 + 4
+
+// restore replaces the table by what a snapshot says.
+func (p *producers) restore(rows []producerRow) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id := range p.byID {
+		p.dropped = append(p.dropped, id)
+	}
+	p.byID, p.total = make(map[uint64]*producer, len(rows)), 0
+	for _, r := range rows {
+		pr := &producer{dirty: true}
+		if err := pr.decode(r.row); err != nil {
+			return err
+		}
+		p.byID[r.id] = pr
+		p.total += len(pr.writes)
+	}
+	return nil
 }
 
 // changed expires by the log's time, then lists what must be written to bring the index's rows up to date, and takes it as written.

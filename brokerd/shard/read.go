@@ -121,7 +121,7 @@ func (s *Shard) Fetch(ctx context.Context, req wire.FetchRequest) wire.FetchResp
 	if err != nil {
 		return fetchFailed(s.store.noted(err))
 	}
-	r := wire.FetchResponse{Epoch: at.Epoch, Start: s.store.segments[slot].Start(), HighWatermark: at.Next[slot]}
+	r := wire.FetchResponse{Epoch: at.Epoch, Start: at.Starts[slot], HighWatermark: at.Next[slot]}
 	switch {
 	case at.Next[slot] < req.MinOffset:
 		r.Code = wire.Stale
@@ -143,6 +143,10 @@ func (s *Shard) Fetch(ctx context.Context, req wire.FetchRequest) wire.FetchResp
 		r.Epoch, r.HighWatermark = at.Epoch, at.Next[slot]
 	}
 	r.Batches, err = s.store.segments[slot].Read(req.Offset, int(min(max(req.MaxBytes, 1), wire.FetchBytesMax)))
+	if errors.Is(err, segment.ErrOffsetRange) { // trimmed in between
+		r.Code, r.Start = wire.OffsetRange, s.store.segments[slot].Start()
+		return r
+	}
 	if err != nil {
 		return fetchFailed(s.store.noted(err))
 	}

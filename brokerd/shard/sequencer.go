@@ -157,6 +157,7 @@ func (s *Shard) report() {
 	defer s.mu.Unlock()
 	s.status.Phase, s.status.Cause, s.status.Epoch, s.status.Session = s.core.Phase(), s.core.Cause(), state.Epoch, s.sessionID
 	s.status.Next = append(s.status.Next[:0:0], state.Next...)
+	s.status.Starts = state.Starts
 	s.status.Stats = s.core.stats
 }
 
@@ -189,15 +190,18 @@ func (s *Shard) fence(ctx context.Context) error {
 
 // follow applies the log up to the last message that the engine reports.
 func (s *Shard) follow(ctx context.Context) error {
-	last, err := s.cfg.Log.LastSeq(ctx)
+	first, last, err := s.cfg.Log.Bounds(ctx)
 	if err != nil {
-		return fmt.Errorf("asking the engine for its last sequence: %w", err)
+		return fmt.Errorf("asking the engine for its first and last sequence: %w", err)
 	}
-	m := s.store.mark
-	if last < max(m.seq, s.core.State().Seq) {
+	acked, sum := s.store.mark.acked()
+	if last < max(acked, s.core.State().Seq) {
 		err := fmt.Errorf("%w: it ends at engine sequence %d, but frames were acknowledged up to %d. Restore the log from a backup, or delete the topic",
-			ErrDiverged, last, max(m.seq, s.core.State().Seq))
+			ErrDiverged, last, max(acked, s.core.State().Seq))
 		s.core.Stop(err)
+		return err
+	}
+	if err := s.begin(ctx, max(first, s.store.mark.cutAt())); err != nil {
 		return err
 	}
 	if err := s.anchor(ctx); err != nil {
@@ -210,8 +214,8 @@ func (s *Shard) follow(ctx context.Context) error {
 		if err := s.core.Committed(msg.Seq, msg.Data); err != nil {
 			return err
 		}
-		if st := s.core.State(); msg.Seq == m.seq && st.Sum != m.sum {
-			err := fmt.Errorf("%w: the log at engine sequence %d is not the one that was acknowledged", ErrDiverged, m.seq)
+		if st := s.core.State(); msg.Seq == acked && st.Sum != sum {
+			err := fmt.Errorf("%w: the log at engine sequence %d is not the one that was acknowledged", ErrDiverged, acked)
 			s.core.Stop(err)
 			return err
 		}
@@ -223,6 +227,29 @@ func (s *Shard) follow(ctx context.Context) error {
 			}
 		}
 	}
+	return nil
+}
+
+// begin starts over at the log's first message when the log was cut beyond what segments and index hold.
+func (s *Shard) begin(ctx context.Context, first uint64) error {
+	st := s.core.State()
+	if first <= 1 || st.Seq >= first {
+		return nil
+	}
+	if s.anchored && st.Seq > 0 {
+		err := &CorruptError{Seq: st.Seq + 1, Reason: fmt.Errorf("the log begins at sequence %d: it was cut where this node had not read it", first)}
+		s.core.Stop(err)
+		return err
+	}
+	for msg, err := range s.cfg.Log.Read(ctx, first, first) {
+		if err != nil {
+			return s.unread(err)
+		}
+		if err := s.core.Begin(msg.Seq, msg.Data); err != nil {
+			return err
+		}
+	}
+	s.anchored = true
 	return nil
 }
 
@@ -329,7 +356,7 @@ func (s *Shard) ShardInfo(node string) wire.ShardInfo {
 		info.State = wire.ShardDiverged
 	}
 	for slot, next := range st.Next {
-		info.Partitions = append(info.Partitions, wire.PartitionInfo{Partition: s.cfg.Layout.Partition(slot), HighWatermark: next})
+		info.Partitions = append(info.Partitions, wire.PartitionInfo{Partition: s.cfg.Layout.Partition(slot), Start: st.Starts[slot], HighWatermark: next})
 	}
 	return info
 }

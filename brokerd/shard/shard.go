@@ -18,6 +18,11 @@ type Config struct {
 	Dir    string // segments, index and mark; a cache, but for the mark
 	LogID  uuid.UUID
 	Layout Layout
+
+	Kind         string         // of the topic, default versioned
+	Retention    wire.Retention // of a plain topic; the bytes are those of the whole shard
+	ProducerTime bool           // batches keep the record times that their producers set
+
 	Logger *slog.Logger // default: discards
 	Clock  func() time.Time
 
@@ -35,6 +40,8 @@ type Config struct {
 	TailMax           int           // entries after which the tail is written to the index, default 256 Ki
 	TailBytesMax      int           // the same in bytes, default 128 MiB
 	SegmentBytesMax   int64         // default 128 MiB
+	RunBytesMax       int           // batches after which the index is brought up to date, default 64 MiB
+	RetentionPolling  time.Duration // how often it is looked whether records are to go, default 10 s
 	PublishTimeout    time.Duration // a frame without an answer is a failure, default 3 s
 	FenceBackoffMax   time.Duration // between failed fences, default 1 s
 	LeadershipPolling time.Duration // default 100 ms
@@ -61,6 +68,9 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.TailMax, 256<<10)
 	orDefault(&c.TailBytesMax, 128<<20)
 	orDefault(&c.SegmentBytesMax, 128<<20)
+	orDefault(&c.RunBytesMax, 64<<20)
+	orDefault(&c.RetentionPolling, 10*time.Second)
+	orDefault(&c.Kind, wire.KindVersioned)
 	orDefault(&c.PublishTimeout, 3*time.Second)
 	orDefault(&c.FenceBackoffMax, time.Second)
 	orDefault(&c.LeadershipPolling, 100*time.Millisecond)
@@ -82,6 +92,9 @@ type Shard struct {
 	wake  chan struct{}
 	done  chan struct{} // closed when the sequencer's goroutine has ended
 	stop  context.CancelFunc
+
+	background sync.WaitGroup
+	retention  *retention // nil in a versioned topic
 
 	// Of the sequencer's goroutine.
 	session   Session // nil while there is none
@@ -116,6 +129,7 @@ type Status struct {
 	Epoch   uint64
 	Session uint64
 	Next    []int64 // high watermark by slot
+	Starts  []int64 // first offset kept, by slot
 	Stats   Stats
 }
 
@@ -125,7 +139,7 @@ func Open(ctx context.Context, cfg Config) (*Shard, error) {
 	cfg = cfg.withDefaults()
 	st, state, err := openStore(storeConfig{
 		dir: cfg.Dir, logID: cfg.LogID, layout: cfg.Layout, headsMax: cfg.HeadsMax, tailMax: cfg.TailMax, tailBytesMax: cfg.TailBytesMax,
-		lagBytesMax: cfg.LagBytesMax, segmentBytes: cfg.SegmentBytesMax, logger: cfg.Logger,
+		lagBytesMax: cfg.LagBytesMax, segmentBytes: cfg.SegmentBytesMax, kind: cfg.Kind, runBytesMax: cfg.RunBytesMax, logger: cfg.Logger,
 	})
 	if err != nil {
 		return nil, err
@@ -133,11 +147,17 @@ func Open(ctx context.Context, cfg Config) (*Shard, error) {
 	s := &Shard{cfg: cfg, store: st, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	st.failed = s.nudge
 	go st.write()
-	s.core = NewCore(CoreConfig{Layout: cfg.Layout, LogID: cfg.LogID, Window: cfg.Window, FrameBytesMax: cfg.FrameBytesMax}, state, st.producers, st)
+	s.core = NewCore(CoreConfig{
+		Layout: cfg.Layout, Kind: cfg.Kind, ProducerTime: cfg.ProducerTime, LogID: cfg.LogID, Window: cfg.Window, FrameBytesMax: cfg.FrameBytesMax,
+	}, state, st.producers, st)
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	ready := make(chan error, 1)
 	go s.run(run, ready)
+	if cfg.Kind != wire.KindVersioned {
+		s.retention = newRetention(s)
+		s.background.Go(func() { s.retention.run(run) })
+	}
 	select {
 	case err := <-ready:
 		return s, err
@@ -150,8 +170,16 @@ func Open(ctx context.Context, cfg Config) (*Shard, error) {
 // session is the one that they were addressed to, 0 for any: in another one they are refused. bytes is their encoded size; beyond the
 // queue's bound they are refused at once.
 func (s *Shard) Append(session, producer uint64, epoch uint32, appends []wire.Append, bytes int, done func([]wire.AppendResult)) {
-	req := &request{results: make([]wire.AppendResult, len(appends)), left: len(appends), bytes: bytes, done: done}
 	batch := make([]Append, len(appends))
+	for i := range appends {
+		batch[i] = Append{Append: appends[i], Producer: producer, ProducerEpoch: epoch, Session: session}
+	}
+	s.submit(batch, bytes, done)
+}
+
+// submit hands appends to the sequencer, or refuses them all.
+func (s *Shard) submit(batch []Append, bytes int, done func([]wire.AppendResult)) {
+	req := &request{results: make([]wire.AppendResult, len(batch)), left: len(batch), bytes: bytes, done: done}
 	s.mu.Lock()
 	refusal := wire.AppendResult{}
 	switch {
@@ -169,8 +197,8 @@ func (s *Shard) Append(session, producer uint64, epoch uint32, appends []wire.Ap
 		return
 	}
 	s.queued += bytes
-	for i := range appends {
-		batch[i] = Append{Append: appends[i], Producer: producer, ProducerEpoch: epoch, Tag: req, Index: i, Session: session}
+	for i := range batch {
+		batch[i].Tag, batch[i].Index = req, i
 		s.inbox.appends = append(s.inbox.appends, &batch[i])
 	}
 	s.mu.Unlock()
@@ -186,9 +214,12 @@ type request struct {
 }
 
 // confirm waits for a commit that began after the call.
-func (s *Shard) confirm(ctx context.Context) wire.AppendResult {
+func (s *Shard) confirm(ctx context.Context) wire.AppendResult { return s.wait(ctx, Append{}) }
+
+// wait hands in one append of this node and waits for its answer.
+func (s *Shard) wait(ctx context.Context, a Append) wire.AppendResult {
 	answer := make(chan wire.AppendResult, 1)
-	s.Append(0, 0, 0, []wire.Append{{}}, 0, func(r []wire.AppendResult) { answer <- r[0] })
+	s.submit([]Append{a}, 0, func(r []wire.AppendResult) { answer <- r[0] })
 	select {
 	case r := <-answer:
 		return r
@@ -233,6 +264,7 @@ func (s *Shard) ack(session uint64, a Ack) {
 // Close lets the window finish for at most the publish timeout, writes the caches and ends the shard. It may be called more than once.
 func (s *Shard) Close(ctx context.Context) error {
 	s.stop()
+	s.background.Wait()
 	select {
 	case <-s.done:
 	case <-ctx.Done():

@@ -25,6 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type ramLog struct {
 	mu       sync.Mutex
 	messages [][]byte
+	first    uint64 // sequence of the first message that was not cut away
 	leader   bool
 	refuse   int    // so many publishes are answered with an error
 	store    bool   // although they are stored
@@ -33,7 +34,7 @@ type ramLog struct {
 	sessions int
 }
 
-func newRAMLog() *ramLog { return &ramLog{leader: true} }
+func newRAMLog() *ramLog { return &ramLog{leader: true, first: 1} }
 
 func (l *ramLog) Leader() bool {
 	l.mu.Lock()
@@ -41,10 +42,19 @@ func (l *ramLog) Leader() bool {
 	return l.leader
 }
 
-func (l *ramLog) LastSeq(context.Context) (uint64, error) {
+func (l *ramLog) Bounds(context.Context) (first, last uint64, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return uint64(len(l.messages)), nil
+	return l.first, uint64(len(l.messages)), nil
+}
+
+func (l *ramLog) Cut(_ context.Context, before uint64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for ; l.first < before; l.first++ {
+		l.messages[l.first-1] = nil
+	}
+	return nil
 }
 
 func (l *ramLog) Read(_ context.Context, from, to uint64) iter.Seq2[Message, error] {
@@ -452,7 +462,7 @@ func TestPublishFails(t *testing.T) {
 func TestStrictReadConfirms(t *testing.T) {
 	f := newFixture(t)
 	f.mustAppend("s-0", wire.NoStream, 1)
-	last := func() uint64 { n, _ := f.log.LastSeq(t.Context()); return n }
+	last := func() uint64 { _, n, _ := f.log.Bounds(t.Context()); return n }
 	before := last()
 	for _, strict := range []bool{false, true} {
 		r := f.Stream(t.Context(), wire.StreamRequest{Stream: []byte("s-0"), Partition: partitionOf("s-0"), MaxBytes: 100, Strict: strict})
@@ -557,7 +567,7 @@ func TestInvalidAppends(t *testing.T) {
 			t.Errorf("%s: answered %v: %q", name, r.Code, r.Detail)
 		}
 	}
-	if n, _ := f.log.LastSeq(t.Context()); n != 1 {
+	if _, n, _ := f.log.Bounds(t.Context()); n != 1 {
 		t.Errorf("the log holds %d messages beyond the barrier", n-1)
 	}
 }

@@ -17,8 +17,20 @@ type State struct {
 	Sum     uint64  // of the last valid frame
 	Time    int64   // newest record time, ms since 1970
 	Next    []int64 // next offset, by slot
+	Starts  []int64 // first offset that is kept, by slot; replaced, never changed in place
+	Bytes   int64   // of all batches that the log ever held
+	Points  []Point // the snapshots at which the log can be cut, ascending; replaced, never changed in place
 
-	layout Layout
+	layout   Layout
+	unproven bool // begun at a snapshot that no valid frame has followed yet
+}
+
+// Point is a snapshot frame in the log: where it stands, and what the log amounted to there.
+type Point struct {
+	Seq   uint64
+	Time  int64 // newest record time before it, ms since 1970
+	Bytes int64
+	Next  []int64
 }
 
 // ErrCorrupt stops a shard: its log contradicts itself, so nothing that is built on it may be served.
@@ -47,7 +59,7 @@ func (e *CorruptError) Unwrap() error { return e.Reason }
 
 // NewState is the state of an empty log.
 func NewState(logID uuid.UUID, layout Layout) State {
-	return State{LogID: logID, Next: make([]int64, layout.Len()), layout: layout}
+	return State{LogID: logID, Next: make([]int64, layout.Len()), Starts: make([]int64, layout.Len()), layout: layout}
 }
 
 // Clone returns a state that shares nothing with s.
@@ -72,7 +84,36 @@ func (s *State) Apply(seq uint64, data []byte) (f Frame, valid bool, err error) 
 		return f, false, nil
 	}
 	s.advance(&f)
+	s.unproven = false
 	return f, true, nil
+}
+
+// Begin starts at the first message of a log that was cut in front: the snapshot at which it was cut. What lay before it is gone.
+// Only damage is an error; it is a *CorruptError.
+func (s *State) Begin(seq uint64, data []byte) (f Frame, snap Snapshot, err error) {
+	refuse := func(err error) (Frame, Snapshot, error) {
+		return Frame{}, Snapshot{}, &CorruptError{Seq: seq, Reason: fmt.Errorf("the log begins here, with no snapshot of its own: %w", err)}
+	}
+	if f, err = DecodeFrame(data); err != nil {
+		return refuse(err)
+	}
+	if f.Kind != KindSnapshot || f.Seq != seq || f.LogID != s.LogID {
+		return refuse(fmt.Errorf("a frame of kind %d, meant for sequence %d of log %s", f.Kind, f.Seq, f.LogID))
+	}
+	if snap, err = decodeSnapshot(f.Body, s.layout.Len()); err != nil {
+		return refuse(err)
+	}
+	*s = State{
+		LogID: f.LogID, Epoch: f.Epoch, Session: f.Session, Seq: seq, Sum: f.Sum, Time: f.Time, Bytes: snap.Bytes,
+		Next: snap.Next, Starts: slices.Clone(snap.Next), layout: s.layout, unproven: true,
+	}
+	s.Points = []Point{s.point()}
+	return f, snap, nil
+}
+
+// point is the state as one at which the log can be cut.
+func (s *State) point() Point {
+	return Point{Seq: s.Seq, Time: s.Time, Bytes: s.Bytes, Next: slices.Clone(s.Next)}
 }
 
 func (s *State) admits(f *Frame, seq uint64) bool {
@@ -88,12 +129,19 @@ func (s *State) admits(f *Frame, seq uint64) bool {
 	if f.Kind == KindBarrier {
 		return f.Epoch > s.Epoch
 	}
+	if f.Kind == KindSnapshot {
+		snap, err := decodeSnapshot(f.Body, s.layout.Len())
+		if err != nil || !slices.Equal(snap.Next, s.Next) || snap.Bytes != s.Bytes {
+			return false
+		}
+	}
 	return f.Epoch == s.Epoch && f.Session == s.Session
 }
 
 // advance moves the state over a frame that it admits.
 func (s *State) advance(f *Frame) {
 	s.Seq, s.Sum = f.Seq, f.Sum
+	before := s.Time
 	s.Time = max(s.Time, f.Time)
 	if f.Kind == KindBarrier {
 		s.Epoch, s.Session = f.Epoch, f.Session
@@ -101,5 +149,17 @@ func (s *State) advance(f *Frame) {
 	for _, e := range f.Entries {
 		slot, _ := s.layout.Slot(e.Partition)
 		s.Next[slot] += int64(e.Count)
+		s.Bytes += int64(len(e.Batches))
+	}
+	if f.Kind == KindSnapshot {
+		if snap, err := decodeSnapshot(f.Body, s.layout.Len()); err == nil { // it was admitted: it decodes
+			s.Starts = slices.Clone(s.Starts)
+			for slot, start := range snap.Starts {
+				s.Starts[slot] = max(s.Starts[slot], start) // a log that was cut begins further on than snapshots behind the cut may say
+			}
+			p := s.point()
+			p.Time = before // its own is later than that of every record
+			s.Points = addPoint(s.Points, p, s.Starts)
+		}
 	}
 }

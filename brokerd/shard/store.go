@@ -2,6 +2,7 @@ package shard
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,6 +50,7 @@ type store struct {
 	tail     *index.Tail
 	frozen   *index.Tail // being written to the index, nil between runs
 	closing  bool
+	runs     []chan error  // who waits for the next run of the index to be on disk
 	err      error         // final
 	lagSpace chan struct{} // closed when the queue has room again; nil while nobody waits
 }
@@ -62,6 +64,8 @@ type storeConfig struct {
 	tailBytesMax int
 	lagBytesMax  int // committed bytes that may wait for the writer
 	segmentBytes int64
+	kind         string // of the topic
+	runBytesMax  int    // of batches after which the index is brought up to date even if the tail is not full
 	logger       *slog.Logger
 }
 
@@ -157,7 +161,7 @@ func (s *store) load() (State, error) {
 			return state, fmt.Errorf("opening the segments of partition %d: %w", s.layout.Partition(slot), err)
 		}
 		s.segments = append(s.segments, l)
-		if l.Start() != 0 && l.Next() != 0 {
+		if l.Start() > state.Starts[slot] && l.Next() > state.Starts[slot] {
 			return state, &damagedError{fmt.Errorf("partition %d: its segments begin at offset %d: the first files are missing", s.layout.Partition(slot), l.Start())}
 		}
 	}
@@ -178,7 +182,10 @@ func (s *store) watermark(empty State) (State, []index.PartitionMark, error) {
 	}
 	state := State{LogID: w.LogID, Epoch: w.Epoch, Session: w.Session, Seq: w.Seq, Sum: w.Sum, Time: w.Time, layout: s.layout}
 	for _, p := range w.Partitions {
-		state.Next = append(state.Next, p.Next)
+		state.Next, state.Starts = append(state.Next, p.Next), append(state.Starts, p.Start)
+	}
+	if state.Bytes, state.Points, err = decodeExtent(w.Log, s.layout.Len()); err != nil {
+		return empty, nil, &damagedError{err}
 	}
 	if err := s.loadProducers(); err != nil {
 		return empty, nil, &damagedError{err}
@@ -248,15 +255,19 @@ func (s *store) write() {
 	defer close(s.done)
 	var runs sync.WaitGroup
 	defer runs.Wait()
+	unindexed := 0 // bytes of batches since the last run
 	for {
 		s.mu.Lock()
-		for len(s.queue) == 0 && !s.closing && s.err == nil {
+		for len(s.queue) == 0 && len(s.runs) == 0 && !s.closing && s.err == nil {
 			s.wake.Wait()
 		}
-		work, tail, failed := s.queue, s.tail, s.err
-		s.queue = nil
+		work, tail, failed, waiting, written := s.queue, s.tail, s.err, s.runs, s.written
+		s.queue, s.runs = nil, nil
 		s.mu.Unlock()
-		if failed != nil || len(work) == 0 {
+		if failed != nil || len(work) == 0 && len(waiting) == 0 {
+			for _, done := range waiting {
+				done <- cmp.Or(failed, ErrClosed)
+			}
 			return
 		}
 		for i := range work {
@@ -265,13 +276,21 @@ func (s *store) write() {
 				return
 			}
 		}
-		last := &work[len(work)-1].State
-		if err := s.mark.set(last.Seq, last.Sum); err != nil {
-			s.fail(err)
-			return
+		for i := range work {
+			for _, e := range work[i].Frame.Entries {
+				unindexed += len(e.Batches)
+			}
 		}
-		if tail.Len() >= s.cfg.tailMax || tail.Bytes() >= s.cfg.tailBytesMax {
-			s.freeze(last, &runs)
+		if len(work) > 0 {
+			written = work[len(work)-1].State
+			if err := s.mark.set(written.Seq, written.Sum); err != nil {
+				s.fail(err)
+				return
+			}
+		}
+		if tail.Len() >= s.cfg.tailMax || tail.Bytes() >= s.cfg.tailBytesMax || unindexed >= s.cfg.runBytesMax || len(waiting) > 0 {
+			unindexed = 0
+			s.freeze(&written, waiting, &runs)
 		}
 	}
 }
@@ -292,7 +311,7 @@ func (s *store) place(c *Committed, tail *index.Tail) error {
 			if err != nil {
 				return fmt.Errorf("writing a segment of partition %d: %w", e.Partition, err)
 			}
-			if err := indexBatch(tail, e.Partition, batch, at); err != nil {
+			if err := indexBatch(s.cfg.kind, tail, e.Partition, batch, at); err != nil {
 				return err
 			}
 		}
@@ -313,7 +332,13 @@ func (s *store) place(c *Committed, tail *index.Tail) error {
 }
 
 // indexBatch adds the records of a batch that lies at a place to the tail.
-func indexBatch(tail *index.Tail, partition int32, batch recordbatch.Batch, at segment.Place) error {
+func indexBatch(kind string, tail *index.Tail, partition int32, batch recordbatch.Batch, at segment.Place) error {
+	switch kind {
+	case wire.KindPlain:
+		return nil
+	case wire.KindTable:
+		return indexKeys(tail, partition, batch, at)
+	}
 	raw := batch.Bytes()
 	for r, err := range batch.Records() {
 		if err != nil {
@@ -339,7 +364,8 @@ func indexBatch(tail *index.Tail, partition int32, batch recordbatch.Batch, at s
 }
 
 // freeze starts an index run of the tail. Only one run is under way: the next tail waits, and with it the writer.
-func (s *store) freeze(at *State, runs *sync.WaitGroup) {
+// What waits is told when the run is on disk.
+func (s *store) freeze(at *State, waiting []chan error, runs *sync.WaitGroup) {
 	s.mu.Lock()
 	for s.frozen != nil && s.err == nil {
 		s.wake.Wait()
@@ -351,6 +377,9 @@ func (s *store) freeze(at *State, runs *sync.WaitGroup) {
 	w := s.markAt(at)
 	runs.Go(func() {
 		err := s.run(tail, w)
+		if err == nil && len(waiting) > 0 {
+			err = s.db.Flush()
+		}
 		s.mu.Lock()
 		s.frozen = nil
 		s.wake.Broadcast()
@@ -358,13 +387,16 @@ func (s *store) freeze(at *State, runs *sync.WaitGroup) {
 		if err != nil {
 			s.fail(err)
 		}
+		for _, done := range waiting {
+			done <- err
+		}
 	})
 }
 
 func (s *store) markAt(at *State) index.Watermark {
-	w := index.Watermark{LogID: at.LogID, Seq: at.Seq, Epoch: at.Epoch, Session: at.Session, Sum: at.Sum, Time: at.Time}
+	w := index.Watermark{LogID: at.LogID, Seq: at.Seq, Epoch: at.Epoch, Session: at.Session, Sum: at.Sum, Time: at.Time, Log: appendExtent(nil, at)}
 	for slot, l := range s.segments {
-		w.Partitions = append(w.Partitions, index.PartitionMark{Next: at.Next[slot], End: l.End()})
+		w.Partitions = append(w.Partitions, index.PartitionMark{Next: at.Next[slot], Start: at.Starts[slot], End: l.End()})
 	}
 	return w
 }
@@ -404,6 +436,10 @@ func (s *store) fail(err error) {
 		close(s.lagSpace)
 		s.lagSpace = nil
 	}
+	for _, done := range s.runs {
+		done <- s.err
+	}
+	s.runs = nil
 }
 
 // reach waits until everything that was committed before the call, and at least offset next of a slot, can be read.

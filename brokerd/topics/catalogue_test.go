@@ -97,7 +97,7 @@ func TestLife(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first.Partitions != PartitionsDefault || first.Shards != 1 || first.Kind != KindVersioned || first.State != Ready {
+	if first.Partitions != PartitionsDefault || first.Shards != 1 || first.Kind != wire.KindVersioned || first.State != Ready {
 		t.Errorf("created %+v", first)
 	}
 	if _, err := c.Create(t.Context(), wire.TopicSpec{Name: "events"}); !errors.Is(err, ErrExists) {

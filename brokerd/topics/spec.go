@@ -22,16 +22,13 @@ func (e *InvalidError) Error() string { return fmt.Sprintf("topic %q: %s", e.Top
 // Is makes errors.Is(err, ErrInvalid) true.
 func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
 
-// The defaults of a topic.
-const (
-	KindVersioned     = "versioned"
-	PartitionsDefault = 8
-)
+// PartitionsDefault is the number of partitions of a topic that does not say.
+const PartitionsDefault = 8
 
 // complete fills in the defaults and checks the rest.
 func complete(s wire.TopicSpec, shardsDefault int) (wire.TopicSpec, error) {
 	if s.Kind == "" {
-		s.Kind = KindVersioned
+		s.Kind = wire.KindVersioned
 	}
 	if s.Partitions == 0 {
 		s.Partitions = PartitionsDefault
@@ -49,8 +46,12 @@ func complete(s wire.TopicSpec, shardsDefault int) (wire.TopicSpec, error) {
 		return refuse("the name has %d bytes, at most %d are allowed", len(s.Name), wire.TopicBytesMax)
 	case !validName(s.Name):
 		return refuse("a name consists of letters, digits, '.', '_' and '-' and begins with a letter or a digit")
-	case s.Kind != KindVersioned:
-		return refuse("kind %q is not one that this brokerd keeps: use %q", s.Kind, KindVersioned)
+	case s.Kind != wire.KindVersioned && s.Kind != wire.KindPlain && s.Kind != wire.KindTable:
+		return refuse("kind %q is not one that this brokerd keeps: use %q, %q or %q", s.Kind, wire.KindVersioned, wire.KindPlain, wire.KindTable)
+	case s.Retention.AgeMS < 0 || s.Retention.Bytes < 0:
+		return refuse("a retention of %d ms and %d bytes: neither can be negative", s.Retention.AgeMS, s.Retention.Bytes)
+	case s.Kind != wire.KindPlain && (s.Retention != wire.Retention{} || s.ProducerTime):
+		return refuse("only plain topics have a retention and keep the producer's time, this one is %s", s.Kind)
 	case s.Partitions < 1 || s.Partitions > wire.PartitionsMax:
 		return refuse("%d partitions: 1 to %d are possible", s.Partitions, wire.PartitionsMax)
 	case s.Shards < 1 || s.Shards > s.Partitions:

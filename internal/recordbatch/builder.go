@@ -61,22 +61,28 @@ func (b *Builder) Append(r Entry) (pos, length int) {
 		b.maxTimestamp = r.Timestamp
 	}
 	b.maxTimestamp = max(b.maxTimestamp, r.Timestamp)
-	timestampDelta := r.Timestamp - b.baseTimestamp
-	offsetDelta := int64(b.count)
+	pos = len(b.buf)
+	b.buf = appendRecord(b.buf, r.Timestamp-b.baseTimestamp, int64(b.count), &r)
+	b.count++
+	return pos, len(b.buf) - pos
+}
+
+// AppendRecord appends one record outside of any batch, as DecodeRecord reads it: its deltas are 0, its timestamp is left out.
+func AppendRecord(dst []byte, r Record) []byte {
+	return appendRecord(dst, 0, 0, &Entry{Key: r.Key, Value: r.Value, HeaderCount: r.Headers.Len(), Headers: r.Headers.Raw()})
+}
+
+func appendRecord(dst []byte, timestampDelta, offsetDelta int64, r *Entry) []byte {
 	body := 1 + varintLen(timestampDelta) + varintLen(offsetDelta) +
 		bytesFieldLen(r.Key) + bytesFieldLen(r.Value) + varintLen(int64(r.HeaderCount)) + len(r.Headers)
-
-	pos = len(b.buf)
-	dst := binary.AppendVarint(b.buf, int64(body))
+	dst = binary.AppendVarint(dst, int64(body))
 	dst = append(dst, 0) // attributes
 	dst = binary.AppendVarint(dst, timestampDelta)
 	dst = binary.AppendVarint(dst, offsetDelta)
 	dst = appendBytesField(dst, r.Key)
 	dst = appendBytesField(dst, r.Value)
 	dst = binary.AppendVarint(dst, int64(r.HeaderCount))
-	b.buf = append(dst, r.Headers...)
-	b.count++
-	return pos, len(b.buf) - pos
+	return append(dst, r.Headers...)
 }
 
 // Len is the size of the finished batch in bytes, before it is compressed: 0 while it is empty.

@@ -25,7 +25,8 @@ const (
 	KindTable     = "table"     // the latest record of each key
 )
 
-// Retention bounds what a partition of a plain topic keeps. Zero: no bound.
+// Retention bounds what a plain topic keeps: records that are older go, and the oldest of a shard, over all its partitions, when it holds more bytes
+// than so many. Zero: no bound.
 type Retention struct {
 	AgeMS int64 `json:"ageMs,omitempty"`
 	Bytes int64 `json:"bytes,omitempty"`

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"time"
+
+	"github.com/strandlog/strand/bench/process"
+	"github.com/strandlog/strand/brokerd/broker"
+	"github.com/strandlog/strand/commitlog"
+)
+
+// brokerDir tells this program, started again, to be a broker with its data in that directory.
+const brokerDir = "STRAND_BENCH_BROKER_DIR"
+
+// serveBroker is the broker's process: brokerd as a child that can be asked for memory and profiles. It says whether this process is one.
+func serveBroker() (served bool, err error) {
+	dir := os.Getenv(brokerDir)
+	if dir == "" {
+		return false, nil
+	}
+	ctx := context.Background()
+	b, err := broker.Start(ctx, broker.Config{Dir: dir, Listen: "127.0.0.1:0"})
+	if err != nil {
+		return true, process.Refuse(os.Stdout, err)
+	}
+	profiler := &process.Profiler{}
+	commands := map[string]process.Command{"free": process.Free, "profile": profiler.Switch}
+	return true, errors.Join(process.Serve(os.Stdin, os.Stdout, b.URL(), commands), b.Close(ctx))
+}
+
+// node is a broker's process and a client of it: one TCP connection.
+type node struct {
+	child  *process.Child
+	client *commitlog.Client
+}
+
+func startNode(ctx context.Context, dir string) (*node, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	command := exec.CommandContext(context.WithoutCancel(ctx), program) // it is asked to end, not cut off
+	command.Env = append(os.Environ(), brokerDir+"="+dir)
+	child, err := process.Start(ctx, command)
+	if err != nil {
+		return nil, err
+	}
+	client, err := commitlog.Dial(ctx, child.Ready())
+	if err != nil {
+		child.Kill()
+		return nil, err
+	}
+	return &node{child: child, client: client}, nil
+}
+
+// kill is a crash of the broker. The client goes with it: it would go on to look for the broker where it was.
+func (n *node) kill() {
+	n.child.Kill()
+	_ = n.client.Close() // there is nobody to say goodbye to
+}
+
+func (n *node) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	return errors.Join(n.client.Close(), n.child.Close(ctx))
+}
+
+// profiled runs fn with a CPU profile of client and broker, when profiles are asked for.
+func (n *node) profiled(dir, name string, fn func() error) error {
+	if dir == "" {
+		return fn()
+	}
+	if _, err := n.child.Ask(fmt.Sprintf("profile %s/%s-broker.pprof", dir, name)); err != nil {
+		return err
+	}
+	own := &process.Profiler{}
+	if err := own.Start(fmt.Sprintf("%s/%s-client.pprof", dir, name)); err != nil {
+		return err
+	}
+	err := fn()
+	_, asked := n.child.Ask("profile")
+	return errors.Join(err, own.Stop(), asked)
+}

@@ -1,0 +1,204 @@
+package shard
+
+import (
+	"fmt"
+
+	"github.com/strandlog/strand/internal/partitioner"
+	"github.com/strandlog/strand/internal/recordbatch"
+	"github.com/strandlog/strand/internal/wire"
+	"github.com/zeebo/xxh3"
+)
+
+// Batch is a record batch on its way through the sequencer. It is stored as it is, but for base offset, leader epoch and, unless the topic
+// keeps the producer's time, record time.
+type Batch struct {
+	Partition int32
+	Bytes     []byte
+	Info      recordbatch.Info
+	Keys      []string // in a table topic: of each record
+
+	// Moved is set on batches of the cleaner: where each key's newest record was when the batch was made. If one has moved on, the batch is refused.
+	Moved []int64
+
+	hash uint64 // of the records
+}
+
+// hashRecords is what tells whether two batches under one sequence are the same: what the sequencer stamps is left out.
+func hashRecords(batch []byte) uint64 { return xxh3.Hash(batch[recordbatch.HeaderBytes:]) }
+
+// newBatch checks a batch of a producer. Its errors are for the producer to read.
+func newBatch(kind string, layout Layout, producer uint64, p *wire.ProduceBatch) (*Batch, error) {
+	if _, ok := layout.Slot(p.Partition); !ok {
+		return nil, fmt.Errorf("partition %d is not served by shard %d of %d", p.Partition, layout.Shard, layout.Shards)
+	}
+	parsed, rest, err := recordbatch.Parse(p.Batch)
+	if err != nil {
+		return nil, err
+	}
+	b := &Batch{Partition: p.Partition, Bytes: p.Batch, Info: parsed.Info()}
+	switch {
+	case len(rest) > 0:
+		return nil, fmt.Errorf("%d bytes follow the batch", len(rest))
+	case uint64(b.Info.ProducerID) != producer:
+		return nil, fmt.Errorf("the batch is of producer %016x, the request of %016x", uint64(b.Info.ProducerID), producer)
+	case b.Info.BaseSequence < 1:
+		return nil, fmt.Errorf("the batch has the number %d: they count from 1", b.Info.BaseSequence)
+	}
+	for r, err := range parsed.Records() {
+		if err == nil {
+			err = checkRecord(kind, layout, p.Partition, &r)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("record %d of the batch: %w", r.Offset-b.Info.BaseOffset, err)
+		}
+		if kind == wire.KindTable {
+			b.Keys = append(b.Keys, string(r.Key))
+		}
+	}
+	b.hash = hashRecords(p.Batch)
+	return b, nil
+}
+
+func checkRecord(kind string, layout Layout, partition int32, r *recordbatch.Record) error {
+	switch {
+	case len(r.Value) > wire.RecordBytesMax:
+		return fmt.Errorf("the value has %d bytes, at most %d are possible", len(r.Value), wire.RecordBytesMax)
+	case len(r.Headers.Raw()) > wire.HeadersBytesMax:
+		return fmt.Errorf("the headers have %d bytes, at most %d are possible", len(r.Headers.Raw()), wire.HeadersBytesMax)
+	case kind != wire.KindTable:
+		return nil
+	case len(r.Key) == 0 || len(r.Key) > wire.StreamBytesMax:
+		return fmt.Errorf("a key of a table topic has 1 to %d bytes, this one %d", wire.StreamBytesMax, len(r.Key))
+	case partitioner.PartitionBytes(r.Key, layout.Partitions) != partition:
+		return fmt.Errorf("key %q does not belong to partition %d", r.Key, partition)
+	}
+	return nil
+}
+
+// checkBatch refuses a batch that no state of the log could admit.
+func (c *Core) checkBatch(a *Append) (wire.AppendResult, bool) {
+	if c.cfg.Kind == wire.KindVersioned {
+		return invalid(0, "the topic is a versioned one: append events to its streams, only plain and table topics take record batches"), false
+	}
+	a.hash, a.bytes = a.Batch.hash, len(a.Batch.Bytes)
+	return wire.AppendResult{}, true
+}
+
+// evaluateBatch decides one batch. The batches of a producer are stored in the order of their numbers, each at most once.
+func (c *Core) evaluateBatch(a *Append, f *flight) error {
+	if a.Producer != 0 {
+		if c.repeated(a, f) || c.outOfOrder(a, f) {
+			return nil
+		}
+	}
+	for i, at := range a.Batch.Moved {
+		newest, seq, err := c.newestOf(a.Batch, i)
+		if err != nil {
+			return err
+		}
+		if newest != at+1 {
+			c.attachOrReply(seq, f, a, wire.AppendResult{Code: wire.Conflict, Actual: newest - 1})
+			return nil
+		}
+	}
+	c.takeBatch(a, f)
+	return nil
+}
+
+// outOfOrder answers a batch that is not stored and must not be: one with a higher number is there, or nothing is known of its producer any more.
+func (c *Core) outOfOrder(a *Append, f *flight) bool {
+	newest, known := c.producers.newest(a.Producer)
+	var seq uint64
+	if n, ok := c.overlay.producers[a.Producer]; ok {
+		newest, seq, known = n.value, n.seq, true
+	}
+	switch {
+	case a.Sequence < newest:
+		c.attachOrReply(seq, f, a, wire.AppendResult{Code: wire.OutOfOrder, Detail: fmt.Sprintf("batch %d comes after batch %d was stored", a.Sequence, newest)})
+	case !known && a.Attempt > 1:
+		c.reply(a, wire.AppendResult{Code: wire.Unknown, Detail: "nothing is known of the producer: an earlier attempt may have been stored and forgotten, or may still arrive"})
+	default:
+		return false
+	}
+	return true
+}
+
+// attachOrReply answers at once what rests on committed state, and with the frame in flight what rests on that.
+func (c *Core) attachOrReply(seq uint64, f *flight, a *Append, r wire.AppendResult) {
+	if seq == 0 {
+		c.reply(a, r)
+		return
+	}
+	c.attach(seq, f, a, r)
+}
+
+// newestOf returns the newest offset plus 1 of the i-th key of a batch, and the frame in flight that made it so (0: none).
+func (c *Core) newestOf(b *Batch, i int) (int64, uint64, error) {
+	if n, ok := c.overlay.keys[b.Keys[i]]; ok {
+		return int64(n.value), n.seq, nil
+	}
+	newest, err := c.mat.Head(b.Partition, []byte(b.Keys[i]))
+	return newest, 0, err
+}
+
+// takeBatch puts a batch into the frame.
+func (c *Core) takeBatch(a *Append, f *flight) {
+	b := a.Batch
+	timed := c.cfg.ProducerTime || b.Moved != nil
+	offset := c.frames.addBatch(a, timed)
+	timestamp := f.frame.Time
+	if timed {
+		timestamp = 0
+	}
+	for i, key := range b.Keys {
+		newest := offset + int64(i) + 1
+		c.overlay.keys[key] = inflightNewest{value: uint64(newest), seq: f.frame.Seq}
+		f.heads = append(f.heads, Head{Partition: b.Partition, Stream: key, Version: newest})
+	}
+	count := int32(b.Info.Count)
+	result := wire.AppendResult{Code: wire.OK, Timestamp: timestamp, Writes: []wire.WriteResult{{Partition: b.Partition, Count: count, FirstOffset: offset}}}
+	if a.Producer != 0 {
+		f.writes = append(f.writes, producerWrite{producer: a.Producer, stored: storedBatch(a.Sequence, a.hash, offset, b.Partition, count, f.frame.Time)})
+		c.overlay.sequences[producerSequence{a.Producer, a.Sequence}] = inflightAppend{seq: f.frame.Seq, hash: a.hash, result: result}
+		c.overlay.producers[a.Producer] = inflightNewest{value: a.Sequence, seq: f.frame.Seq}
+	}
+	f.attach(a, result)
+	c.stats.Appends++
+}
+
+func storedBatch(sequence, hash uint64, offset int64, partition, count int32, time int64) stored {
+	return stored{sequence: sequence, hash: hash, firstOffset: offset, partition: partition, count: count, timestamp: time}
+}
+
+// scanBatches is scan for the batches of producers.
+func scanBatches(kind string, f *Frame) (heads []Head, writes []producerWrite, err error) {
+	for _, e := range f.Entries {
+		next := e.Base
+		for rest := e.Batches; len(rest) > 0; {
+			batch, after, err := recordbatch.Parse(rest)
+			if err != nil {
+				return nil, nil, fmt.Errorf("partition %d at offset %d: %w", e.Partition, next, err)
+			}
+			info := batch.Info()
+			if info.BaseOffset != next {
+				return nil, nil, fmt.Errorf("partition %d: offset %d where %d is due", e.Partition, info.BaseOffset, next)
+			}
+			if id := uint64(info.ProducerID); info.BaseSequence > 0 {
+				writes = append(writes, producerWrite{producer: id, stored: storedBatch(uint64(info.BaseSequence), hashRecords(batch.Bytes()), next, e.Partition, int32(info.Count), f.Time)})
+			}
+			if kind == wire.KindTable {
+				for r, err := range batch.Records() {
+					if err != nil {
+						return nil, nil, fmt.Errorf("partition %d at offset %d: %w", e.Partition, next, err)
+					}
+					heads = append(heads, Head{Partition: e.Partition, Stream: string(r.Key), Version: r.Offset + 1})
+				}
+			}
+			next, rest = info.Next(), after
+		}
+		if next != e.Base+int64(e.Count) {
+			return nil, nil, fmt.Errorf("partition %d: %d records where the frame's header counts %d", e.Partition, next-e.Base, e.Count)
+		}
+	}
+	return heads, writes, nil
+}
