@@ -511,6 +511,11 @@ func TestTable(t *testing.T) {
 				if n := len(f.read(int32(p))); n != len(want[p]) {
 					t.Errorf("partition %d holds %d records for %d keys after it was cleaned", p, n, len(want[p]))
 				}
+				for _, k := range keys[p] {
+					if head, err := f.store.db.Head(int32(p), k); err != nil || want[p][k] == "" && head != 0 {
+						t.Errorf("the index remembers the deleted key %q: %d, %v", k, head, err)
+					}
+				}
 			}
 		case 1:
 			f.reopen(false)
