@@ -78,7 +78,7 @@ func TestQueries(t *testing.T) {
 // query asks partition 0 for types, separated by blanks, and tags.
 func query(after int64, kinds string, tags ...string) Query {
 	q := Query{After: after}
-	for _, kind := range strings.Fields(kinds) {
+	for kind := range strings.FieldsSeq(kinds) {
 		q.Types = append(q.Types, []byte(kind))
 	}
 	for _, tag := range tags {
@@ -89,9 +89,9 @@ func query(after int64, kinds string, tags ...string) Query {
 
 // TestBroadQueriesEnd: tags that are common where the query begins, and never on one event, do not hold the sequencer up.
 func TestBroadQueriesEnd(t *testing.T) {
-	events := make([][]string, 2*stepsMax+2)
-	for i := range events {
-		events[i] = []string{"a.done", []string{"even", "odd"}[i%2]}
+	var events [][]string
+	for i := range 2*stepsMax + 2 {
+		events = append(events, []string{"a.done", []string{"even", "odd"}[i%2]})
 	}
 	events = append(events, []string{"a.done", "rare", "odd"})
 	tail := tailOf(t, events...)
