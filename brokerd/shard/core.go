@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/strandlog/strand/brokerd/index"
 	"github.com/strandlog/strand/internal/wire"
 )
 
@@ -95,7 +96,7 @@ type Materializer interface {
 	// Command finds the events that a stream holds under a command id.
 	Command(partition int32, stream, id []byte) (Written, bool, error)
 	// Match finds an event that a condition rules out, which names types or tags. An index.ErrBroad is not final: it refuses the append alone.
-	Match(cond *wire.Condition) (offset int64, found bool, err error)
+	Match(cond *wire.Condition, spent *index.Steps) (offset int64, found bool, err error)
 }
 
 // CoreConfig sets a sequencer's bounds.
