@@ -21,6 +21,7 @@ type Shard interface {
 	Get(ctx context.Context, req wire.GetRequest) wire.GetResponse
 	Fetch(ctx context.Context, req wire.FetchRequest) wire.FetchResponse
 	Stream(ctx context.Context, req wire.StreamRequest) wire.StreamResponse
+	Frames(ctx context.Context, req wire.FramesRequest) wire.FramesResponse
 }
 
 // Catalogue answers what clients ask about topics. Errors become answers by Code.
@@ -115,6 +116,7 @@ func (s *Server) Open(session Session) error {
 		{s.cfg.Reads, subject(wire.VerbGet), s.read(s.get(session))},
 		{s.cfg.Reads, subject(wire.VerbFetch), s.read(s.fetch(session))},
 		{s.cfg.Reads, subject(wire.VerbStream), s.read(s.stream(session))},
+		{s.cfg.Reads, subject(wire.VerbFrames), s.read(s.frames(session))},
 	} {
 		sub, err := it.conn.Subscribe(it.subject, it.handle)
 		if err != nil {
