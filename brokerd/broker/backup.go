@@ -39,6 +39,23 @@ type BackupManifest struct {
 	Format int           `json:"format"`
 	Taken  time.Time     `json:"taken"`
 	Topics []BackupTopic `json:"topics"`
+	SHA256 string        `json:"sha256"` // of the manifest without this
+}
+
+func (m BackupManifest) encode() ([]byte, error) {
+	data, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("encoding the manifest: %w", err)
+	}
+	return append(data, '\n'), nil
+}
+
+// sum is the checksum of the manifest itself.
+func (m BackupManifest) sum() (string, error) {
+	m.SHA256 = ""
+	data, err := m.encode()
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:]), err
 }
 
 // BackupTopic is one topic of a backup.
@@ -90,11 +107,14 @@ func Backup(ctx context.Context, nc *nats.Conn, dir string, progress VerifyProgr
 			progress(info.Name, -1, 0)
 		}
 	}
-	data, err := json.MarshalIndent(m, "", "  ")
-	if err != nil {
-		return m, fmt.Errorf("encoding the manifest: %w", err)
+	if m.SHA256, err = m.sum(); err != nil {
+		return m, err
 	}
-	return m, writeDurably(filepath.Join(dir, backupManifest), append(data, '\n'))
+	data, err := m.encode()
+	if err != nil {
+		return m, err
+	}
+	return m, writeDurably(filepath.Join(dir, backupManifest), data)
 }
 
 // Backup is [Backup] of this node.

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -44,6 +45,9 @@ func OpenBackup(dir string) (BackupManifest, error) {
 	if m.Format != backupFormat {
 		return m, fmt.Errorf("the backup has format %d, this brokerd knows %d: use the one that took it", m.Format, backupFormat)
 	}
+	if sum, err := m.sum(); err != nil || sum != m.SHA256 {
+		return m, fmt.Errorf("%w: %s is not as it was written: %w", ErrBackupDamaged, backupManifest, cmp.Or(err, errSum))
+	}
 	for _, t := range m.Topics {
 		if len(t.Shard) != t.Shards || t.Shards < 1 {
 			return m, fmt.Errorf("%w: topic %q has %d shards, %d are there", ErrBackupDamaged, t.Name, t.Shards, len(t.Shard))
@@ -63,6 +67,8 @@ func OpenBackup(dir string) (BackupManifest, error) {
 	}
 	return m, nil
 }
+
+var errSum = errors.New("its checksum does not match")
 
 func sumOf(path string) (string, error) {
 	f, err := os.Open(path)
