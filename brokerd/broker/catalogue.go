@@ -21,7 +21,8 @@ type catalogueLog struct {
 	sequence uint64 // changes of the catalogue come one at a time
 }
 
-func openCatalogueLog(ctx context.Context, s *shards, id identity) (*catalogueLog, error) {
+// catalogueTopic is the topic that the catalogue of a node is kept in.
+func catalogueTopic(id identity) topics.Topic {
 	t := topics.Topic{
 		TopicSpec: wire.TopicSpec{Name: "catalogue", Kind: wire.KindVersioned, Partitions: 1, Shards: 1},
 		ID:        id.CatalogueID, LogID: id.CatalogueLogID, State: topics.Ready,
@@ -29,6 +30,11 @@ func openCatalogueLog(ctx context.Context, s *shards, id identity) (*catalogueLo
 	if !id.Started {
 		t.State = topics.Creating
 	}
+	return t
+}
+
+func openCatalogueLog(ctx context.Context, s *shards, id identity) (*catalogueLog, error) {
+	t := catalogueTopic(id)
 	if err := s.Start(ctx, t); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -29,6 +30,9 @@ type Config struct {
 
 	// HeadsMax is the number of streams of a shard whose version is held in RAM, at most 64 B each. Default 4 Mi.
 	HeadsMax int
+
+	// restore is called once the catalogue is open, before anything is served.
+	restore func(ctx context.Context, b *Broker) error
 
 	// Logger receives the node's log. Default: discards.
 	Logger *slog.Logger

@@ -153,6 +153,10 @@ func TestFullDisk(t *testing.T) {
 			}
 			stop()
 			group.Wait()
+			// What the writers left in flight comes before this.
+			if _, err := b.Client().Append(t.Context(), topic, large("filling-1")); err != nil {
+				t.Error(err)
+			}
 			t.Logf("%d events acknowledged, %d indefinite, %d refused", len(a.byID), len(a.indefinite), len(a.refused))
 			a.skip = "filling-1"
 			a.check(t, b.Client(), topic)

@@ -87,6 +87,24 @@ func (s *Server) get(session Session) reader {
 	}}
 }
 
+func (s *Server) frames(session Session) reader {
+	refuse := func(code wire.Code, detail string) []byte {
+		r := wire.FramesResponse{Code: code, Detail: detail}
+		return r.AppendTo(nil)
+	}
+	return reader{refuse: refuse, answer: func(request []byte, room func(context.Context, int) error) []byte {
+		var req wire.FramesRequest
+		if err := req.Decode(request); err != nil {
+			return refuse(wire.Invalid, err.Error())
+		}
+		if err := room(s.ctx, wire.PayloadBytesMax); err != nil {
+			return refuse(wire.NotLeader, err.Error())
+		}
+		r := session.Target.Frames(s.ctx, req)
+		return r.AppendTo(nil)
+	}}
+}
+
 func (s *Server) deleteBefore(session Session) reader {
 	refuse := func(code wire.Code, detail string) []byte {
 		r := wire.DeleteBeforeResponse{Code: code, Detail: detail}

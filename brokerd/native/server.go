@@ -19,6 +19,7 @@ type Shard interface {
 	Append(session, producer uint64, epoch uint32, appends []wire.Append, bytes int, done func([]wire.AppendResult))
 	Produce(session, producer uint64, batches []wire.ProduceBatch, bytes int, done func([]wire.ProduceResult))
 	DeleteBefore(ctx context.Context, req wire.DeleteBeforeRequest) wire.DeleteBeforeResponse
+	Frames(ctx context.Context, req wire.FramesRequest) wire.FramesResponse
 	// Reads ask room for the bytes that they are about to take.
 	Get(ctx context.Context, req wire.GetRequest, room func(context.Context, int) error) wire.GetResponse
 	Fetch(ctx context.Context, req wire.FetchRequest, room func(context.Context, int) error) wire.FetchResponse
@@ -122,6 +123,7 @@ func (s *Server) Open(session Session) error {
 		{s.cfg.Reads, subject(wire.VerbGet), s.read(s.get(session))},
 		{s.cfg.Reads, subject(wire.VerbFetch), s.read(s.fetch(session))},
 		{s.cfg.Reads, subject(wire.VerbStream), s.read(s.stream(session))},
+		{s.cfg.Reads, subject(wire.VerbFrames), s.read(s.frames(session))},
 	} {
 		sub, err := it.conn.Subscribe(it.subject, it.handle)
 		if err != nil {
