@@ -8,7 +8,8 @@ import (
 	"github.com/strandlog/strand/brokerd/broker"
 )
 
-// runNode keeps a node up until ctx ends, and then closes it. How long closing may take is the business of supervise.
+// runNode keeps a node up until ctx ends or the node gives up, and then closes it. After a signal, how long that may take is the
+// business of supervise.
 func runNode(ctx context.Context, cfg broker.Config, ready func(*broker.Broker) error) error {
 	b, err := broker.Start(ctx, cfg)
 	if err != nil {
@@ -20,7 +21,13 @@ func runNode(ctx context.Context, cfg broker.Config, ready func(*broker.Broker) 
 	if err := ready(b); err != nil {
 		return errors.Join(err, b.Close(context.WithoutCancel(ctx)))
 	}
-	<-ctx.Done()
-	cfg.Logger.Info("stopping", slog.Duration("within", stopTimeout))
-	return b.Close(context.WithoutCancel(ctx))
+	select {
+	case <-ctx.Done():
+		cfg.Logger.Info("stopping", slog.Duration("within", stopTimeout))
+		return b.Close(context.WithoutCancel(ctx))
+	case <-b.GaveUp():
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		return errors.Join(b.Err(), b.Close(closing))
+	}
 }

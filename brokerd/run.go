@@ -8,13 +8,16 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/strandlog/strand/brokerd/broker"
 )
 
 // Exit codes. A node that a second signal stopped exits with 128 and the signal's number.
 const (
-	exitOK    = 0
-	exitError = 1
-	exitUsage = 2
+	exitOK     = 0
+	exitError  = 1
+	exitUsage  = 2
+	exitDamage = 3 // verify and restore: damage was found
+	exitGaveUp = 4 // the node's disk fails: trying again at once will not help
 )
 
 // run is the whole program: args begins with the program's name, and the answer is the exit code.
@@ -36,6 +39,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 	case !*began || errors.As(err, &usage):
 		return exitUsage
+	case errors.Is(err, broker.ErrGaveUp):
+		return exitGaveUp
 	}
 	return exitError
 }

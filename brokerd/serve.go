@@ -21,6 +21,9 @@ func serveCommand() *cobra.Command {
 		Long: `Run a node from a configuration file. It logs when it is ready, and stops on SIGTERM or SIGINT within 10 s.
 A second signal stops it at once, with code 143 or 130. Acknowledged appends are on disk in either case.
 
+While the disk is full it refuses appends and serves reads, until there is room again. If the disk fails it restarts its store; when that
+does not help it exits with code 4.
+
 The file, with its defaults:
 
 ` + config.Reference,
@@ -49,6 +52,7 @@ The file, with its defaults:
 				AllowRemote:   cfg.AllowRemote,
 				UnsafeNoSync:  cfg.UnsafeNoSync,
 				StoreBytesMax: cfg.StoreBytesMax,
+				FreeBytesMin:  cfg.FreeBytesMin,
 				HeadsMax:      cfg.HeadsMax,
 				Logger:        logger,
 			}

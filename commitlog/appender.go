@@ -305,16 +305,21 @@ func (a *appender) learn(r *wire.AppendResult) {
 	}
 }
 
-// unserved notes that no session serves the shard, for now or, when err is fatal, for whoever waits.
+// unserved notes that no session serves the shard, for now or, when err is fatal or one that nobody wants to sit out, for whoever waits.
 func (a *appender) unserved(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.trouble = err
-	if !fatal(err) {
+	full := errors.Is(err, ErrNoStorage)
+	if !full && !fatal(err) {
 		return
 	}
 	for _, p := range a.backlog.all() {
-		p.err = p.left(err)
+		if full {
+			p.err = p.definite(err)
+		} else {
+			p.err = p.left(err)
+		}
 		p.finish()
 	}
 }

@@ -11,6 +11,8 @@ import (
 // The identities of this package's errors, for errors.Is. Those with details come as the struct that is named beside them.
 var (
 	ErrConflict          = errors.New("commitlog: the stream is not at the expected version")     // *ConflictError
+	ErrConditionFailed   = errors.New("commitlog: an event that the append rules out is stored")  // *ConditionError
+	ErrShards            = errors.New("commitlog: the append concerns several shards")            // *ShardsError
 	ErrIndefinite        = errors.New("commitlog: the append may or may not be stored")           // *IndefiniteError, *IndefiniteSendError
 	ErrUnknownTopic      = errors.New("commitlog: no such topic")                                 // *UnknownTopicError
 	ErrTopicExists       = errors.New("commitlog: the topic exists")                              // *TopicExistsError
@@ -22,6 +24,7 @@ var (
 	ErrLogDiverged       = errors.New("commitlog: the log lost records that were acknowledged")   // *DivergedError
 	ErrOverloaded        = errors.New("commitlog: too many appends are waiting")                  // *OverloadedError
 	ErrNotEnoughReplicas = errors.New("commitlog: too few replicas are current")                  // *ReplicasError
+	ErrNoStorage         = errors.New("commitlog: the broker has no room to store")               // *StorageError
 	ErrIDReuse           = errors.New("commitlog: the sequence was used before for other events") // *IDReuseError
 	ErrUnavailable       = errors.New("commitlog: no broker answers")                             // *UnavailableError
 	ErrBufferExhausted   = errors.New("commitlog: the producer's buffer is full")                 // *BufferExhaustedError
@@ -247,6 +250,20 @@ func (e *ReplicasError) Error() string {
 
 // Is reports whether target is ErrNotEnoughReplicas.
 func (e *ReplicasError) Is(target error) bool { return target == ErrNotEnoughReplicas }
+
+// StorageError refuses an append: the broker's disk is full or fails. Nothing is stored. The broker admits appends again by itself once it can
+// store: append again later. What is stored can be read meanwhile.
+type StorageError struct {
+	Topic  string
+	Detail string
+}
+
+func (e *StorageError) Error() string {
+	return fmt.Sprintf("commitlog: the broker cannot store appends to topic %q, and takes them again by itself once it can: %s", e.Topic, e.Detail)
+}
+
+// Is reports whether target is ErrNoStorage.
+func (e *StorageError) Is(target error) bool { return target == ErrNoStorage }
 
 // IDReuseError refuses an append whose sequence the broker knows with other content: a fault of this package or two producers of one id.
 type IDReuseError struct {

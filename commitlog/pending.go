@@ -51,6 +51,12 @@ func (p *pending) settle(r *wire.AppendResult, epoch uint64) bool {
 	case wire.Conflict:
 		p.err = p.conflict(r)
 		return true
+	case wire.ConditionFailed:
+		p.err = p.ruledOut(r)
+		return true
+	case wire.OffsetRange:
+		p.err = p.beyondTheEnd(r)
+		return true
 	case wire.Overloaded, wire.NotEnoughSync:
 		// The sends before may still have succeeded, and the next one may tell.
 		if p.unknown != nil {
@@ -58,7 +64,7 @@ func (p *pending) settle(r *wire.AppendResult, epoch uint64) bool {
 		}
 		p.err = p.refused(r)
 		return true
-	case wire.TooLarge, wire.Invalid, wire.IDReuse, wire.UnknownTopic:
+	case wire.TooLarge, wire.Invalid, wire.IDReuse, wire.UnknownTopic, wire.NoStorage:
 		p.err = p.definite(p.refused(r))
 		return true
 	case wire.Corrupt, wire.LogDiverged:
@@ -84,6 +90,24 @@ func (p *pending) conflict(r *wire.AppendResult) error {
 	return p.definite(err)
 }
 
+// ruledOut judges a condition that did not hold. The event that it rules out stays where it is, so no send before can be stored later; and one that
+// was stored before was answered so: the broker looks for it first.
+func (p *pending) ruledOut(r *wire.AppendResult) error {
+	if r.Write >= len(p.append.Conditions) {
+		return p.indefinite(fmt.Errorf("the broker refused condition %d of %d", r.Write, len(p.append.Conditions)))
+	}
+	return &ConditionError{Topic: p.topic, Index: r.Write, Condition: p.append.Conditions[r.Write].clone(), Offset: r.Actual}
+}
+
+// beyondTheEnd judges a condition that looks from beyond the end of its partition on. The end moves, so a send before may still get in.
+func (p *pending) beyondTheEnd(r *wire.AppendResult) error {
+	if r.Write >= len(p.append.Conditions) {
+		return p.indefinite(fmt.Errorf("the broker refused condition %d of %d", r.Write, len(p.append.Conditions)))
+	}
+	c := p.append.Conditions[r.Write]
+	return p.definite(&OffsetRangeError{Topic: p.topic, Partition: c.Partition, Offset: c.After, End: r.Actual})
+}
+
 // definite is err, which promises that nothing is stored, unless an earlier send may break the promise.
 func (p *pending) definite(err error) error {
 	if p.unknown == nil {
@@ -100,6 +124,8 @@ func (p *pending) refused(r *wire.AppendResult) error {
 		return &OverloadedError{Topic: p.topic, Detail: "the broker's queue is full " + r.Detail}
 	case wire.NotEnoughSync:
 		return &ReplicasError{Topic: p.topic, Detail: r.Detail}
+	case wire.NoStorage:
+		return &StorageError{Topic: p.topic, Detail: r.Detail}
 	case wire.TooLarge:
 		return &TooLargeError{What: r.Detail}
 	case wire.IDReuse:

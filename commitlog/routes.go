@@ -128,6 +128,8 @@ func (r *routes) fault(s wire.ShardInfo) error {
 		return &CorruptError{Topic: r.name, Partition: -1, Offset: -1, Cause: fmt.Errorf("shard %d: %s", s.Shard, s.Detail)}
 	case wire.ShardDiverged:
 		return &DivergedError{Topic: r.name, Detail: s.Detail}
+	case wire.ShardNoStorage:
+		return &StorageError{Topic: r.name, Detail: s.Detail}
 	default:
 		return fmt.Errorf("shard %d of topic %q is %s %s", s.Shard, r.name, s.State, s.Detail)
 	}

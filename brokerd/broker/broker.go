@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/strandlog/strand/brokerd/engine"
 	"github.com/strandlog/strand/brokerd/native"
+	"github.com/strandlog/strand/brokerd/shard"
 	"github.com/strandlog/strand/brokerd/topics"
 	"github.com/strandlog/strand/commitlog"
 )
@@ -31,6 +32,9 @@ type Broker struct {
 	shards    *shards
 	catalogue *topics.Catalogue
 	engine    *engine.Engine
+	admission shard.Admission
+	gaveUp    chan struct{} // closed when the node cannot go on
+	cause     error         // why; set before gaveUp is closed
 
 	closers []closer // in the order of their start
 	once    sync.Once
@@ -49,7 +53,7 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	b := &Broker{cfg: cfg, dir: cfg.Dir}
+	b := &Broker{cfg: cfg, dir: cfg.Dir, gaveUp: make(chan struct{})}
 	if err := b.start(ctx); err != nil {
 		return nil, errors.Join(err, b.Close(context.WithoutCancel(ctx)))
 	}
@@ -68,11 +72,18 @@ func (b *Broker) start(ctx context.Context) error {
 	if err := b.startEngine(ctx); err != nil {
 		return err
 	}
+	caches := volume{dir: filepath.Join(b.dir, "shards"), freeMin: b.cfg.FreeBytesMin}
+	if err := os.MkdirAll(caches.dir, 0o700); err != nil {
+		return fmt.Errorf("creating the directory of the shards: %w", err)
+	}
+	b.startWatch(ctx, caches)
 	server, err := b.startServer(ctx)
 	if err != nil {
 		return err
 	}
-	b.shards = newShards(b.cfg, b.engine, server, id.Node, filepath.Join(b.dir, "shards"))
+	b.shards = newShards(shardsConfig{
+		Config: b.cfg, engine: b.engine, server: server, node: id.Node, dir: caches.dir, admission: &b.admission, room: func() error { return shortOf(caches.short()) },
+	})
 	b.onClose("shards", b.shards.close)
 	log, err := openCatalogueLog(ctx, b.shards, id)
 	if err != nil {
@@ -120,7 +131,7 @@ func (b *Broker) openDir() error {
 func (b *Broker) startEngine(ctx context.Context) error {
 	e, err := engine.Start(ctx, engine.Config{
 		Dir: logDir(b.dir), Listen: b.cfg.Listen, AllowRemote: b.cfg.AllowRemote, UnsafeNoSync: b.cfg.UnsafeNoSync,
-		StoreBytesMax: b.cfg.StoreBytesMax, Name: b.node, Logger: b.cfg.Logger.With("component", "engine"),
+		StoreBytesMax: b.cfg.StoreBytesMax, FreeBytesMin: b.cfg.FreeBytesMin, Name: b.node, Logger: b.cfg.Logger.With("component", "engine"),
 	})
 	if err != nil {
 		return err
@@ -128,6 +139,28 @@ func (b *Broker) startEngine(ctx context.Context) error {
 	b.engine = e
 	b.onClose("engine", e.Close)
 	return nil
+}
+
+// startWatch comes before the first shard opens: on a full disk that one waits for what the watch does.
+func (b *Broker) startWatch(ctx context.Context, caches volume) {
+	w := &watch{
+		dir: b.dir, store: b.engine, caches: caches.short, admission: &b.admission, logger: b.cfg.Logger.With("component", "watch"),
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := w.run(ctx); err != nil {
+			b.cfg.Logger.Error("the node gives up", "error", err)
+			b.cause = err
+			close(b.gaveUp)
+		}
+	}()
+	b.onClose("watch", func(context.Context) error {
+		stop()
+		<-done
+		return nil
+	})
 }
 
 func (b *Broker) startServer(ctx context.Context) (*native.Server, error) {
@@ -185,7 +218,25 @@ func (b *Broker) URL() string { return b.engine.ClientURL() }
 func (b *Broker) Dir() string { return b.dir }
 
 // Health is nil while the node can store and serve.
-func (b *Broker) Health() error { return b.engine.Health() }
+func (b *Broker) Health() error {
+	if err := b.admission.Refused(); err != nil {
+		return err
+	}
+	return b.engine.Health()
+}
+
+// GaveUp is closed when the disk fails for good, so that the node can neither store nor help itself. Err then says why. It still has to be closed.
+func (b *Broker) GaveUp() <-chan struct{} { return b.gaveUp }
+
+// Err is nil until the node gave up, and then a *GaveUpError.
+func (b *Broker) Err() error {
+	select {
+	case <-b.gaveUp:
+		return b.cause
+	default:
+		return nil
+	}
+}
 
 // Close stops the node: appends that were taken are finished, caches are written, the engine is closed. It may be called more than once.
 func (b *Broker) Close(ctx context.Context) error {

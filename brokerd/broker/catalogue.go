@@ -16,7 +16,7 @@ import (
 
 // catalogueLog is the internal versioned topic that the catalogue is kept in: one partition, written through its sequencer like any other.
 type catalogueLog struct {
-	shard    *shard.Shard
+	keeper   *keeper
 	producer uint64
 	sequence uint64 // changes of the catalogue come one at a time
 }
@@ -32,12 +32,12 @@ func openCatalogueLog(ctx context.Context, s *shards, id identity) (*catalogueLo
 	if err := s.Start(ctx, t); err != nil {
 		return nil, err
 	}
-	sh := s.of(t.ID)[0]
-	if st := sh.Status(); st.Cause != nil {
+	k := s.of(t.ID)[0]
+	if st := k.current().Status(); st.Cause != nil && !errors.Is(st.Cause, shard.ErrCache) {
 		return nil, st.Cause
 	}
 	random := uuid.New()
-	return &catalogueLog{shard: sh, producer: binary.BigEndian.Uint64(random[:]) | 1}, nil
+	return &catalogueLog{keeper: k, producer: binary.BigEndian.Uint64(random[:]) | 1}, nil
 }
 
 // Append adds one event to a stream of the catalogue.
@@ -48,7 +48,7 @@ func (l *catalogueLog) Append(ctx context.Context, stream string, expected int64
 	}
 	l.sequence++
 	answer := make(chan wire.AppendResult, 1)
-	l.shard.Append(0, l.producer, 0, []wire.Append{{
+	l.keeper.current().Append(0, l.producer, 0, []wire.Append{{
 		Sequence: l.sequence, Attempt: 1,
 		Writes: []wire.Write{{Expected: wire.Expected(expected), Stream: []byte(stream), Events: []wire.Event{{
 			ID: id, HeaderCount: 1, Headers: recordbatch.AppendHeader(nil, wire.HeaderType, []byte(typ)), Value: data,
@@ -73,7 +73,7 @@ func (l *catalogueLog) Append(ctx context.Context, stream string, expected int64
 func (l *catalogueLog) Events(ctx context.Context) iter.Seq2[topics.Event, error] {
 	return func(yield func(topics.Event, error) bool) {
 		for next := int64(0); ; {
-			r := l.shard.Fetch(ctx, wire.FetchRequest{Offset: next, MaxBytes: wire.FetchBytesMax})
+			r := l.keeper.current().Fetch(ctx, wire.FetchRequest{Offset: next, MaxBytes: wire.FetchBytesMax})
 			if r.Code != wire.OK {
 				yield(topics.Event{}, fmt.Errorf("the catalogue's shard answered %s: %s", r.Code, r.Detail))
 				return

@@ -23,6 +23,10 @@ type Config struct {
 	// StoreBytesMax bounds the log on disk. Default: 70 % of the volume.
 	StoreBytesMax int64
 
+	// FreeBytesMin is what must stay free on the volumes of the log and of its caches: with less, appends are refused (commitlog.ErrNoStorage) until
+	// there is more again. Default: 256 MiB, or 5 % of the volume where that is less.
+	FreeBytesMin int64
+
 	// HeadsMax is the number of streams of a shard whose version is held in RAM, at most 64 B each. Default 4 Mi.
 	HeadsMax int
 

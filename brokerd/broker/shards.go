@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"sync"
 
@@ -20,19 +20,26 @@ import (
 
 // shards runs the sequencers of a node's topics.
 type shards struct {
-	cfg    Config
-	engine *engine.Engine
-	server *native.Server
-	node   string
-	dir    string
+	shardsConfig
 
 	mu     sync.Mutex
 	closed bool
-	topics map[uuid.UUID][]*shard.Shard // by shard number
+	topics map[uuid.UUID][]*keeper // by shard number
 }
 
-func newShards(cfg Config, e *engine.Engine, server *native.Server, node, dir string) *shards {
-	return &shards{cfg: cfg, engine: e, server: server, node: node, dir: dir, topics: map[uuid.UUID][]*shard.Shard{}}
+// shardsConfig is what all shards of a node have in common.
+type shardsConfig struct {
+	Config
+	engine    *engine.Engine
+	server    *native.Server
+	node      string
+	dir       string // segments and indexes
+	admission *shard.Admission
+	room      func() error // nil while there is room in dir
+}
+
+func newShards(cfg shardsConfig) *shards {
+	return &shards{shardsConfig: cfg, topics: map[uuid.UUID][]*keeper{}}
 }
 
 // Start opens the shards of a topic, and creates their engine streams while the topic itself is being created.
@@ -40,7 +47,7 @@ func (s *shards) Start(ctx context.Context, t topics.Topic) error {
 	if s.of(t.ID) != nil {
 		return nil
 	}
-	var opened []*shard.Shard
+	var opened []*keeper
 	for i := range t.Shards {
 		sh, err := s.start(ctx, t, i)
 		if err != nil {
@@ -60,7 +67,7 @@ func (s *shards) Start(ctx context.Context, t topics.Topic) error {
 	return nil
 }
 
-func (s *shards) start(ctx context.Context, t topics.Topic, i int) (*shard.Shard, error) {
+func (s *shards) start(ctx context.Context, t topics.Topic, i int) (*keeper, error) {
 	stream := engineStream(t, i)
 	if t.State == topics.Creating {
 		if err := s.engine.CreateStream(ctx, stream); err != nil {
@@ -70,36 +77,31 @@ func (s *shards) start(ctx context.Context, t topics.Topic, i int) (*shard.Shard
 	if _, err := s.engine.OpenStream(ctx, stream); err != nil {
 		return nil, err
 	}
-	return s.open(ctx, t, i)
+	logger := s.Logger.With("component", "shard", "topic", t.Name, "shard", i)
+	open := func(ctx context.Context) (*shard.Shard, error) { return s.open(ctx, t, i, logger) }
+	return keep(ctx, open, s.room, logger)
 }
 
-// open runs the sequencer of one shard. A shard that can never serve is kept: it answers with the reason.
-func (s *shards) open(ctx context.Context, t topics.Topic, i int) (*shard.Shard, error) {
-	logger := s.cfg.Logger.With("component", "shard", "topic", t.Name, "shard", i)
-	sh, err := shard.Open(ctx, shard.Config{
+// open runs the sequencer of one shard.
+func (s *shards) open(ctx context.Context, t topics.Topic, i int, logger *slog.Logger) (*shard.Shard, error) {
+	return shard.Open(ctx, shard.Config{
 		Log:      engineLog{engine: s.engine, stream: engineStream(t, i).Name},
 		Dir:      filepath.Join(s.dir, t.ID.String()+"-"+strconv.Itoa(i)),
 		LogID:    t.LogID,
 		Layout:   shard.Layout{Shard: i, Shards: t.Shards, Partitions: t.Partitions},
-		HeadsMax: s.cfg.HeadsMax,
+		HeadsMax: s.HeadsMax,
 
 		Kind:         t.Kind,
 		Retention:    t.Retention,
 		ProducerTime: t.ProducerTime,
 
-		Logger: logger,
+		Logger:    logger,
+		Admission: s.admission,
 		Opened: func(sh *shard.Shard, session, epoch uint64) error {
 			return s.server.Open(native.Session{Topic: t.ID, Shard: i, ID: session, Epoch: epoch, Target: sh})
 		},
 		Closed: s.server.CloseSession,
 	})
-	if sh == nil {
-		return nil, err
-	}
-	if err != nil {
-		logger.Error("the shard serves nothing", "error", err)
-	}
-	return sh, nil
 }
 
 // engineStream is the engine stream of a shard. Its name and metadata hold the ids of the topic and of its log, so that a log is never
@@ -119,7 +121,7 @@ func (s *shards) Remove(ctx context.Context, t topics.Topic) error {
 	delete(s.topics, t.ID)
 	s.mu.Unlock()
 	if err := closeAll(ctx, open); err != nil {
-		s.cfg.Logger.Warn("a deleted topic did not close cleanly", "topic", t.Name, "error", err)
+		s.Logger.Warn("a deleted topic did not close cleanly", "topic", t.Name, "error", err)
 	}
 	for i := range t.Shards {
 		if err := s.engine.DeleteStream(ctx, engineStream(t, i).Name); err != nil && !errors.Is(err, engine.ErrUnknownStream) {
@@ -134,7 +136,7 @@ func (s *shards) Remove(ctx context.Context, t topics.Topic) error {
 
 var errClosed = errors.New("the node is closed")
 
-func (s *shards) of(id uuid.UUID) []*shard.Shard {
+func (s *shards) of(id uuid.UUID) []*keeper {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.topics[id]
@@ -143,15 +145,15 @@ func (s *shards) of(id uuid.UUID) []*shard.Shard {
 // info describes a topic with its shards.
 func (s *shards) info(t topics.Topic) wire.TopicInfo {
 	info := wire.TopicInfo{TopicSpec: t.TopicSpec, ID: t.ID, LogID: t.LogID, State: string(t.State), Created: t.Created}
-	for _, sh := range s.of(t.ID) {
-		info.Shard = append(info.Shard, sh.ShardInfo(s.node))
+	for _, k := range s.of(t.ID) {
+		info.Shard = append(info.Shard, k.current().ShardInfo(s.node))
 	}
 	return info
 }
 
 func (s *shards) close(ctx context.Context) error {
 	s.mu.Lock()
-	var open []*shard.Shard
+	var open []*keeper
 	for _, of := range s.topics {
 		open = append(open, of...)
 	}
@@ -162,11 +164,11 @@ func (s *shards) close(ctx context.Context) error {
 }
 
 // closeAll closes shards side by side: each may have to wait for its window.
-func closeAll(ctx context.Context, open []*shard.Shard) error {
+func closeAll(ctx context.Context, open []*keeper) error {
 	errs := make([]error, len(open))
 	var group sync.WaitGroup
-	for i, sh := range slices.All(open) {
-		group.Go(func() { errs[i] = sh.Close(ctx) })
+	for i, k := range open {
+		group.Go(func() { errs[i] = k.close(ctx) })
 	}
 	group.Wait()
 	return errors.Join(errs...)

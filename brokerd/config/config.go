@@ -12,6 +12,7 @@ type Config struct {
 	AllowRemote   bool
 	UnsafeNoSync  bool
 	StoreBytesMax int64 // bytes; 0: the broker's default
+	FreeBytesMin  int64 // bytes; 0: the broker's default
 	HeadsMax      int   // streams of a shard; 0: the broker's default
 	Log           Log
 }
@@ -38,6 +39,7 @@ const Reference = `data_dir: /var/lib/brokerd       # required; everything that 
 # allow_remote: false            # permits listen beyond this machine; clients are not authenticated
 # unsafe_no_sync: false          # acknowledges before data is on disk: a power loss takes acknowledged appends with it
 # store_bytes_max: 512GiB        # the log on disk, at most; default: 70 % of the volume
+# free_bytes_min: 256MiB         # with less free on the volume appends are refused; default: 256 MiB, or 5 % of a small volume
 # heads_max: 4194304             # streams of a shard whose version is held in RAM, at most 64 B each
 # log:
 #   level: info                  # debug, info, warn or error

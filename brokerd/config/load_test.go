@@ -52,7 +52,7 @@ func TestReference(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		got.StoreBytesMax, got.HeadsMax = 0, 0 // the broker's defaults, spelled out
+		got.StoreBytesMax, got.FreeBytesMin, got.HeadsMax = 0, 0, 0 // the broker's defaults, spelled out
 		if diff := cmp.Diff(config.Config{DataDir: "/var/lib/brokerd", Listen: config.ListenDefault}, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}

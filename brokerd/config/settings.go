@@ -22,6 +22,7 @@ func settings() []setting {
 		{key: "allow_remote", set: func(c *Config, v *yaml.Node) (err error) { c.AllowRemote, err = boolean(v); return err }},
 		{key: "unsafe_no_sync", set: func(c *Config, v *yaml.Node) (err error) { c.UnsafeNoSync, err = boolean(v); return err }},
 		{key: "store_bytes_max", set: func(c *Config, v *yaml.Node) (err error) { c.StoreBytesMax, err = size(v); return err }},
+		{key: "free_bytes_min", set: func(c *Config, v *yaml.Node) (err error) { c.FreeBytesMin, err = size(v); return err }},
 		{key: "heads_max", set: func(c *Config, v *yaml.Node) (err error) { c.HeadsMax, err = count(v); return err }},
 		{key: "log", group: []setting{
 			{key: "level", set: func(c *Config, v *yaml.Node) (err error) {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ const (
 	payloadBytesMax     = 8 << 20  // one message of the log, and one client payload
 	memoryBytesMax      = 64 << 20 // engine streams in memory; there are none, so that nothing may grow there
 	freeBytesMinDefault = 256 << 20
+	freePercentDefault  = 5  // of the volume
 	storePercentDefault = 70 // of the volume
 )
 
@@ -37,7 +39,7 @@ type Config struct {
 	// so that the engine refuses before the disk is full.
 	StoreBytesMax int64
 
-	// FreeBytesMin is what must stay free on the volume of Dir, see [Engine.Space]. Zero means 256 MiB.
+	// FreeBytesMin is what must stay free on the volume of Dir, see [Engine.Space]. Zero means 256 MiB, or 5 % of the volume where that is less.
 	FreeBytesMin int64
 
 	// Name is the engine's name, unique among the engines that know each other. Empty picks a random one.
@@ -50,15 +52,13 @@ type Config struct {
 // withDefaults measures the volume once: the engine's own default is a part of what happens to be free at start,
 // and so changes from one start to the next.
 func (c Config) withDefaults() (Config, error) {
-	if c.FreeBytesMin == 0 {
-		c.FreeBytesMin = freeBytesMinDefault
-	}
-	if c.StoreBytesMax == 0 {
+	if c.FreeBytesMin == 0 || c.StoreBytesMax == 0 {
 		v, err := MeasureVolume(c.Dir)
 		if err != nil {
 			return c, err
 		}
-		c.StoreBytesMax = v.Total / 100 * storePercentDefault
+		c.FreeBytesMin = cmp.Or(c.FreeBytesMin, v.FreeBytesMin())
+		c.StoreBytesMax = cmp.Or(c.StoreBytesMax, v.Total/100*storePercentDefault)
 	}
 	if c.Name == "" {
 		c.Name = "strand-" + rand.Text()

@@ -26,6 +26,9 @@ type Engine struct {
 
 	mu    sync.Mutex
 	admin *nats.Conn // see adminConn
+
+	restarting sync.Mutex // held by Restart; taken before mu
+	failure    failure
 }
 
 // Start recovers the log in cfg.Dir and returns when the engine is ready. Recovery is not interrupted half-way:
@@ -57,6 +60,11 @@ func Start(ctx context.Context, cfg Config) (*Engine, error) {
 		log:     newLogger(cfg.Logger),
 		closing: make(chan struct{}),
 		closed:  make(chan struct{}),
+	}
+	e.failure = newFailure(cfg.Dir)
+	e.log.failed = e.failure.set
+	if err := e.rewriteDoubtful(); err != nil {
+		return nil, &StartError{Dir: cfg.Dir, Err: err}
 	}
 	e.server, err = server.NewServer(cfg.options(at, e.users))
 	if err != nil {

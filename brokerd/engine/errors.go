@@ -10,7 +10,7 @@ var (
 	ErrClosed = errors.New("engine is closed")
 
 	// ErrDisabled means that the engine has given up its store, as it does when the disk is full or fails.
-	// Nothing can be appended or read until the node is restarted.
+	// Nothing can be appended until [Engine.Restart].
 	ErrDisabled = errors.New("engine has disabled its store")
 
 	// ErrSpace is what a [SpaceError] is.
@@ -37,6 +37,18 @@ var (
 	// ErrStalled means that the engine accepted a read and then did not deliver what it holds. Reading again may help.
 	ErrStalled = errors.New("engine stalled")
 )
+
+// DisabledError says what the engine could not write. It is an ErrDisabled.
+type DisabledError struct{ Cause error }
+
+func (e *DisabledError) Error() string {
+	return fmt.Sprintf("engine has disabled its store: %v: it takes appends again when it was restarted and can write", e.Cause)
+}
+
+// Is makes errors.Is(err, ErrDisabled) true.
+func (e *DisabledError) Is(target error) bool { return target == ErrDisabled }
+
+func (e *DisabledError) Unwrap() error { return e.Cause }
 
 // StartError says why the engine did not start. It is an ErrStart.
 type StartError struct {

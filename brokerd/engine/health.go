@@ -1,6 +1,16 @@
 package engine
 
-const storePercentFull = 95 // of StoreBytesMax: room for what is already under way
+import (
+	"errors"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// In percent of StoreBytesMax.
+const (
+	storePercentFull  = 95 // room for what is already under way
+	storePercentRoomy = 90
+)
 
 // Health is nil while the engine stores and serves its log, else ErrDisabled or ErrClosed.
 // A node asks about once a second and stops serving on the first error.
@@ -10,22 +20,48 @@ func (e *Engine) Health() error {
 		return ErrClosed
 	default:
 	}
+	if err := e.failure.get(); err != nil {
+		return &DisabledError{Cause: err}
+	}
 	if !e.server.JetStreamEnabled() {
 		return ErrDisabled
 	}
 	return nil
 }
 
+// Probe is Health after the engine was asked for every stream whether it can be written. It costs a look at each.
+func (e *Engine) Probe() error {
+	if err := e.Health(); err != nil {
+		return err
+	}
+	for _, h := range e.server.Healthz(&server.HealthzOptions{Details: true}).Errors {
+		// Others are of no failure: a stream that is being created is for a moment on disk and nowhere else.
+		if writeFailure(h.Error) {
+			e.failure.set(errors.New(h.Error))
+		}
+	}
+	return e.Health()
+}
+
+// Trouble holds a token when the engine has failed since it was last taken: the time for a Probe.
+func (e *Engine) Trouble() <-chan struct{} { return e.failure.trouble }
+
 // Space is nil while there is room to append, else a *[SpaceError]. A full disk makes the engine give up its store,
 // so a node asks about once a second and refuses appends in time; reads may go on.
-func (e *Engine) Space() error {
+func (e *Engine) Space() error { return e.space(e.cfg.FreeBytesMin, storePercentFull) }
+
+// Roomy is Space with something to spare. Whoever stopped appends because of Space lets them in again when this is nil: between the two,
+// a node does not go back and forth.
+func (e *Engine) Roomy() error { return e.space(e.cfg.FreeBytesMin/4*5, storePercentRoomy) }
+
+func (e *Engine) space(freeMin, storePercent int64) error {
 	v, err := MeasureVolume(e.cfg.Dir)
 	if err != nil {
 		return err
 	}
 	used := int64(e.account.JetStreamUsage().Store)
-	if v.Free < e.cfg.FreeBytesMin || used > e.cfg.StoreBytesMax/100*storePercentFull {
-		return &SpaceError{Dir: e.cfg.Dir, Free: v.Free, FreeMin: e.cfg.FreeBytesMin, Store: used, StoreMax: e.cfg.StoreBytesMax}
+	if v.Free < freeMin || used > e.cfg.StoreBytesMax/100*storePercent {
+		return &SpaceError{Dir: e.cfg.Dir, Free: v.Free, FreeMin: freeMin, Store: used, StoreMax: e.cfg.StoreBytesMax}
 	}
 	return nil
 }

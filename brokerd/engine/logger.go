@@ -10,7 +10,8 @@ import (
 
 // logger passes the embedded server's log on and remembers why it gave up: the server reports that by no other way.
 type logger struct {
-	to *slog.Logger
+	to     *slog.Logger
+	failed func(error) // is told when the server could not write a stream
 
 	mu  sync.Mutex
 	err error
@@ -59,7 +60,14 @@ type fatalError struct {
 func (e *fatalError) Error() string { return e.text }
 func (e *fatalError) Unwrap() error { return e.err }
 
-func (l *logger) Errorf(format string, args ...any) { l.to.Error(fmt.Sprintf(format, args...)) }
+// Errorf is also how the server tells first that a stream could not be written: it answers nothing more there, and says so to nobody else.
+func (l *logger) Errorf(format string, args ...any) {
+	err := cause(format, args)
+	l.to.Error(err.Error())
+	if l.failed != nil && writeFailure(format) {
+		l.failed(err)
+	}
+}
 
 func (l *logger) Warnf(format string, args ...any) {
 	if strings.HasPrefix(format, "Plaintext passwords") {

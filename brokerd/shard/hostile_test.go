@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -30,6 +31,10 @@ func TestHostileHeaders(t *testing.T) {
 		"forged id":         header(wire.HeaderID, make([]byte, 16)),
 		"long command id":   header(wire.HeaderCommandID, make([]byte, 300)),
 		"forged command id": header(wire.HeaderCommandID, []byte("pay")),
+		"long type":         header(wire.HeaderType, make([]byte, 256)),
+		"long tag":          header(wire.HeaderTag, make([]byte, 256)),
+		"empty tag":         header(wire.HeaderTag, nil),
+		"many tags":         eventOf(uuid.New(), "x", strings.Split(strings.Repeat("t", wire.TermsMax+1), "")...),
 	} {
 		f.next++
 		r := f.send(wire.Append{Sequence: f.next, Attempt: 1, Writes: []wire.Write{{
@@ -125,14 +130,21 @@ func TestRefusedBarriers(t *testing.T) {
 func TestStoreFails(t *testing.T) {
 	f := newFixture(t)
 	f.mustAppend("s-0", wire.NoStream, 1)
-	f.store.fail(errors.New("no space left on the test's device"))
+	_ = f.store.fail(errors.New("no space left on the test's device"))
 	for range 3 {
 		if r := f.append("s-0", 1, 1); r.Code == wire.OK {
 			t.Fatal("an append was answered OK after the store had failed")
 		}
 	}
-	if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: partitionOf("s-0"), MaxBytes: 1}); r.Code != wire.Internal {
+	if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: partitionOf("s-0"), MaxBytes: 1}); r.Code != wire.NotLeader {
 		t.Errorf("a fetch is answered %v: %s", r.Code, r.Detail)
+	}
+	<-f.Stopped()
+	if cause := new(CacheError); !errors.As(f.Status().Cause, &cause) || cause.Damaged || !errors.Is(cause, ErrCache) {
+		t.Errorf("it stopped because of %v", f.Status().Cause)
+	}
+	if info := f.ShardInfo("node"); info.State != wire.ShardRebuilding || info.Detail == "" {
+		t.Errorf("it is described as %+v", info)
 	}
 	_ = f.Close(t.Context())
 	f.open(nil)

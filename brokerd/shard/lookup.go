@@ -30,7 +30,7 @@ func (s *store) Head(partition int32, stream []byte) (int64, error) {
 	}
 	v, err := s.head(partition, name)
 	if err != nil {
-		return 0, s.noted(err)
+		return 0, s.unusable(err)
 	}
 	if v > 0 {
 		s.heads.Put(partition, name, v)
@@ -66,7 +66,7 @@ func (s *store) Command(partition int32, stream, id []byte) (Written, bool, erro
 		return Written{}, false, err
 	}
 	w, ok, err := s.command(partition, string(stream), string(id))
-	return w, ok, s.noted(err)
+	return w, ok, s.unusable(err)
 }
 
 func (s *store) command(partition int32, stream, id string) (Written, bool, error) {
@@ -113,5 +113,5 @@ func (s *store) Events(partition int32, stream []byte, from int64, n int) ([]Sto
 		events = append(events, StoredEvent{ID: uuid.UUID(id), Offset: r.Offset, Timestamp: r.Timestamp})
 		return len(events) < n, nil
 	})
-	return events, s.noted(err)
+	return events, s.unusable(err)
 }

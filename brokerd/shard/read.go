@@ -25,7 +25,7 @@ func (s *store) pointers(partition int32, stream string, from int64, fn func(ver
 			return true // left a tail for the index while it was read
 		}
 		if version > next {
-			gap = fmt.Errorf("stream %q: the index holds version %d where %d is due", stream, version, next)
+			gap = fmt.Errorf("%w: stream %q: version %d stands where %d is due", index.ErrDamaged, stream, version, next)
 			return false
 		}
 		next++
@@ -256,6 +256,8 @@ func codeOf(err error) wire.Code {
 	switch {
 	case errors.Is(err, ErrDiverged):
 		return wire.LogDiverged
+	case errors.Is(err, ErrCache):
+		return wire.NotLeader // until it was opened again
 	case errors.Is(err, ErrCorrupt), errors.Is(err, segment.ErrCorrupt):
 		return wire.Corrupt
 	case errors.Is(err, ErrClosed), errors.Is(err, segment.ErrClosed), errors.Is(err, index.ErrClosed), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

@@ -21,6 +21,7 @@ func (s *Shard) run(ctx context.Context, ready chan<- error) {
 	defer timer.Stop()
 	var backoff time.Duration
 	var notBefore time.Time // the next fence; zero after a session has served
+	stopped := false
 	for {
 		wait := s.cfg.LeadershipPolling
 		if err := s.store.failure(); err != nil {
@@ -39,6 +40,11 @@ func (s *Shard) run(ctx context.Context, ready chan<- error) {
 			}
 		case Stopped:
 			s.endSession()
+			if !stopped {
+				stopped = true
+				s.report()
+				close(s.ended)
+			}
 			if ready != nil {
 				ready <- s.core.Cause()
 				ready = nil
@@ -98,7 +104,7 @@ func (s *Shard) input() {
 		}
 	}
 	for _, a := range in.appends {
-		s.core.Submit(a)
+		s.present(a)
 	}
 }
 
@@ -348,6 +354,13 @@ func (s *Shard) ShardInfo(node string) wire.ShardInfo {
 	info := wire.ShardInfo{Shard: s.cfg.Layout.Shard, State: st.Phase.String(), Node: node, Epoch: st.Epoch, Session: st.Session}
 	if st.Cause != nil {
 		info.Detail = st.Cause.Error()
+	}
+	switch refused := s.cfg.Admission.Refused(); {
+	case st.Phase == Serving:
+	case refused != nil:
+		info.State, info.Detail = wire.ShardNoStorage, refused.Error()
+	case errors.Is(st.Cause, ErrCache):
+		info.State = wire.ShardRebuilding
 	}
 	switch codeOf(st.Cause) {
 	case wire.Corrupt:

@@ -26,6 +26,8 @@ type Config struct {
 	Logger *slog.Logger // default: discards
 	Clock  func() time.Time
 
+	Admission *Admission // whether appends are taken; nil: always
+
 	// Opened is called when a session begins to serve and Closed when it ends, both from the sequencer's goroutine and in turn.
 	// Requests addressed to a session may be handed in between the two only.
 	// An error of Opened ends the session.
@@ -91,6 +93,7 @@ type Shard struct {
 	core  *Core // of the sequencer's goroutine
 	wake  chan struct{}
 	done  chan struct{} // closed when the sequencer's goroutine has ended
+	ended chan struct{} // closed when it has stopped by itself
 	stop  context.CancelFunc
 
 	background sync.WaitGroup
@@ -135,6 +138,7 @@ type Status struct {
 
 // Open reads what the caches hold, follows the log to its end and begins to serve. It returns once the first session serves,
 // or with the reason why the shard can never serve: then the error is an ErrCorrupt or an ErrDiverged and the shard answers with it until it is closed.
+// An ErrCache is the reason to close it and to open another one.
 func Open(ctx context.Context, cfg Config) (*Shard, error) {
 	cfg = cfg.withDefaults()
 	st, state, err := openStore(storeConfig{
@@ -144,7 +148,7 @@ func Open(ctx context.Context, cfg Config) (*Shard, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Shard{cfg: cfg, store: st, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	s := &Shard{cfg: cfg, store: st, wake: make(chan struct{}, 1), done: make(chan struct{}), ended: make(chan struct{})}
 	st.failed = s.nudge
 	go st.write()
 	s.core = NewCore(CoreConfig{
@@ -174,11 +178,11 @@ func (s *Shard) Append(session, producer uint64, epoch uint32, appends []wire.Ap
 	for i := range appends {
 		batch[i] = Append{Append: appends[i], Producer: producer, ProducerEpoch: epoch, Session: session}
 	}
-	s.submit(batch, bytes, done)
+	s.enqueue(batch, bytes, done)
 }
 
-// submit hands appends to the sequencer, or refuses them all.
-func (s *Shard) submit(batch []Append, bytes int, done func([]wire.AppendResult)) {
+// enqueue hands appends to the sequencer, or refuses them all.
+func (s *Shard) enqueue(batch []Append, bytes int, done func([]wire.AppendResult)) {
 	req := &request{results: make([]wire.AppendResult, len(batch)), left: len(batch), bytes: bytes, done: done}
 	s.mu.Lock()
 	refusal := wire.AppendResult{}
@@ -219,7 +223,7 @@ func (s *Shard) confirm(ctx context.Context) wire.AppendResult { return s.wait(c
 // wait hands in one append of this node and waits for its answer.
 func (s *Shard) wait(ctx context.Context, a Append) wire.AppendResult {
 	answer := make(chan wire.AppendResult, 1)
-	s.submit([]Append{a}, 0, func(r []wire.AppendResult) { answer <- r[0] })
+	s.enqueue([]Append{a}, 0, func(r []wire.AppendResult) { answer <- r[0] })
 	select {
 	case r := <-answer:
 		return r
@@ -227,6 +231,9 @@ func (s *Shard) wait(ctx context.Context, a Append) wire.AppendResult {
 		return wire.AppendResult{Code: wire.NotLeader, Detail: "the shard is closing"}
 	}
 }
+
+// Stopped is closed when the shard has stopped by itself, for the cause in its status.
+func (s *Shard) Stopped() <-chan struct{} { return s.ended }
 
 // Status is where the shard stands.
 func (s *Shard) Status() Status {

@@ -94,22 +94,18 @@ func openStore(cfg storeConfig) (*store, State, error) {
 		state, err = s.load()
 	}
 	if err != nil {
-		return nil, State{}, errors.Join(err, s.mark.close())
+		return nil, State{}, errors.Join(err, s.release(), s.mark.close())
 	}
 	s.applied, s.written = state.Clone(), state.Clone()
 	return s, state, nil
 }
 
-// noted remembers damage to segments or index that a read has met: the next start drops and rebuilds them.
+// noted ends the store when a read has met damage to segments or index, and remembers it: the next Open drops and rebuilds them.
 func (s *store) noted(err error) error {
-	if err == nil || !errors.Is(err, index.ErrDamaged) && !errors.Is(err, segment.ErrCorrupt) && !errors.Is(err, ErrCorrupt) {
+	if err == nil || !damaged(err) {
 		return err
 	}
-	s.log.Error("segments or index are damaged: restart the broker to rebuild them from the log", "error", err)
-	if noteErr := os.WriteFile(s.notePath(), []byte(err.Error()+"\n"), 0o600); noteErr != nil {
-		err = errors.Join(err, fmt.Errorf("noting the damage: %w", noteErr))
-	}
-	return fmt.Errorf("%w (restart the broker: what is damaged is a cache, and is rebuilt from the log)", err)
+	return s.fail(err)
 }
 
 func (s *store) notePath() string { return filepath.Join(s.cfg.dir, "damaged") }
@@ -201,8 +197,8 @@ func (s *store) loadProducers() error {
 	return errors.Join(s.producers.load(rows), failed)
 }
 
-// drop removes segments and index. The mark stays: it is the only memory of what was acknowledged outside the log.
-func (s *store) drop() error {
+// release closes what load has opened.
+func (s *store) release() error {
 	var errs []error
 	if s.db != nil {
 		errs = append(errs, s.db.Close())
@@ -210,7 +206,14 @@ func (s *store) drop() error {
 	for _, l := range s.segments {
 		errs = append(errs, l.Close())
 	}
-	s.db, s.segments, s.producers = nil, nil, newProducers()
+	s.db, s.segments = nil, nil
+	return errors.Join(errs...)
+}
+
+// drop removes segments and index. The mark stays: it is the only memory of what was acknowledged outside the log.
+func (s *store) drop() error {
+	errs := []error{s.release()}
+	s.producers = newProducers()
 	errs = append(errs, index.Drop(s.indexDir()), os.RemoveAll(s.notePath()))
 	for slot := range s.layout.Len() {
 		errs = append(errs, os.RemoveAll(s.segmentDir(slot)))
@@ -229,9 +232,7 @@ func (s *store) Apply(c Committed) error {
 		return s.err
 	}
 	s.queue = append(s.queue, c)
-	for _, e := range c.Frame.Entries {
-		s.queued += len(e.Batches)
-	}
+	s.queued += size(&c.Frame)
 	s.applied = c.State
 	s.wake.Broadcast()
 	return nil
@@ -265,26 +266,20 @@ func (s *store) write() {
 		s.queue, s.runs = nil, nil
 		s.mu.Unlock()
 		if failed != nil || len(work) == 0 && len(waiting) == 0 {
-			for _, done := range waiting {
-				done <- cmp.Or(failed, ErrClosed)
-			}
+			tell(waiting, cmp.Or(failed, ErrClosed))
 			return
 		}
 		for i := range work {
 			if err := s.place(&work[i], tail); err != nil {
-				s.fail(err)
+				tell(waiting, s.fail(err))
 				return
 			}
-		}
-		for i := range work {
-			for _, e := range work[i].Frame.Entries {
-				unindexed += len(e.Batches)
-			}
+			unindexed += size(&work[i].Frame)
 		}
 		if len(work) > 0 {
 			written = work[len(work)-1].State
 			if err := s.mark.set(written.Seq, written.Sum); err != nil {
-				s.fail(err)
+				tell(waiting, s.fail(err))
 				return
 			}
 		}
@@ -295,11 +290,24 @@ func (s *store) write() {
 	}
 }
 
+// tell answers those who wait for a run.
+func tell(waiting []chan error, err error) {
+	for _, done := range waiting {
+		done <- err
+	}
+}
+
+// size is the bytes of a frame's batches.
+func size(f *Frame) (n int) {
+	for _, e := range f.Entries {
+		n += len(e.Batches)
+	}
+	return n
+}
+
 // place writes one frame into segments and tail and lets readers see it.
 func (s *store) place(c *Committed, tail *index.Tail) error {
-	size := 0
 	for _, e := range c.Frame.Entries {
-		size += len(e.Batches)
 		slot, _ := s.layout.Slot(e.Partition)
 		for rest := e.Batches; len(rest) > 0; {
 			batch, after, err := recordbatch.Parse(rest)
@@ -319,7 +327,7 @@ func (s *store) place(c *Committed, tail *index.Tail) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.written = c.State
-	s.queued -= size
+	s.queued -= size(&c.Frame)
 	if s.changed != nil {
 		close(s.changed)
 		s.changed = nil
@@ -331,7 +339,7 @@ func (s *store) place(c *Committed, tail *index.Tail) error {
 	return nil
 }
 
-// indexBatch adds the records of a batch that lies at a place to the tail.
+// indexBatch adds the records of a batch that lies at a place to the tail, as the topic's kind has it.
 func indexBatch(kind string, tail *index.Tail, partition int32, batch recordbatch.Batch, at segment.Place) error {
 	switch kind {
 	case wire.KindPlain:
@@ -339,18 +347,25 @@ func indexBatch(kind string, tail *index.Tail, partition int32, batch recordbatc
 	case wire.KindTable:
 		return indexKeys(tail, partition, batch, at)
 	}
+	return indexEvents(tail, partition, batch, at)
+}
+
+func indexEvents(tail *index.Tail, partition int32, batch recordbatch.Batch, at segment.Place) error {
 	raw := batch.Bytes()
+	var kind []byte
+	var tags [][]byte
 	for r, err := range batch.Records() {
 		if err != nil {
 			return fmt.Errorf("partition %d: %w", partition, err)
 		}
+		kind, tags = termsOf(r.Headers, tags[:0])
 		version, err := versionOf(r.Headers)
 		if err != nil {
 			return fmt.Errorf("partition %d at offset %d: %w", partition, r.Offset, err)
 		}
 		command, _ := r.Headers.Get(wire.HeaderCommandID)
 		if err := tail.Add(index.Entry{
-			Partition: partition, Stream: string(r.Key), Version: version, CommandID: string(command),
+			Partition: partition, Stream: string(r.Key), Version: version, CommandID: string(command), Type: kind, Tags: tags,
 			Pointer: index.Pointer{
 				Offset: r.Offset, Timestamp: r.Timestamp,
 				Place: segment.Place{File: at.File, Pos: at.Pos + int64(r.Pos)},
@@ -385,11 +400,9 @@ func (s *store) freeze(at *State, waiting []chan error, runs *sync.WaitGroup) {
 		s.wake.Broadcast()
 		s.mu.Unlock()
 		if err != nil {
-			s.fail(err)
+			_ = s.fail(err)
 		}
-		for _, done := range waiting {
-			done <- err
-		}
+		tell(waiting, err)
 	})
 }
 
@@ -417,14 +430,28 @@ func (s *store) run(tail *index.Tail, w index.Watermark) error {
 
 func seqOf(rows map[uint64][]byte) iter.Seq2[uint64, []byte] { return maps.All(rows) }
 
-// fail makes an error final: nothing that is built on the log may fall behind it silently.
-func (s *store) fail(err error) {
-	err = s.noted(err)
-	s.log.Error("the shard's segments and index cannot be written", "error", err)
+// unusable ends the store on any error of a lookup that the sequencer depends on.
+func (s *store) unusable(err error) error {
+	if err == nil || codeOf(err) == wire.NotLeader {
+		return err
+	}
+	return s.fail(err)
+}
+
+// fail makes an error final for this store: nothing that is built on the log may fall behind it silently. It returns the error as a CacheError.
+func (s *store) fail(err error) error {
+	failed := &CacheError{Cause: err, Damaged: damaged(err)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.err == nil {
-		s.err = err
+	if s.err != nil {
+		return failed
+	}
+	s.err = failed
+	s.log.Error("the shard's caches failed", "error", failed)
+	if failed.Damaged {
+		if noteErr := os.WriteFile(s.notePath(), []byte(err.Error()+"\n"), 0o600); noteErr != nil {
+			s.log.Error("the damage could not be noted for the next start", "error", noteErr)
+		}
 	}
 	defer s.failed()
 	s.wake.Broadcast()
@@ -436,10 +463,9 @@ func (s *store) fail(err error) {
 		close(s.lagSpace)
 		s.lagSpace = nil
 	}
-	for _, done := range s.runs {
-		done <- s.err
-	}
+	tell(s.runs, s.err)
 	s.runs = nil
+	return failed
 }
 
 // reach waits until everything that was committed before the call, and at least offset next of a slot, can be read.
@@ -521,7 +547,9 @@ func (s *store) close() error {
 	s.mu.Unlock()
 	if failed == nil {
 		s.tail.Freeze()
-		errs = append(errs, s.noted(s.run(s.tail, s.markAt(&written))))
+		if err := s.run(s.tail, s.markAt(&written)); err != nil {
+			errs = append(errs, s.fail(err))
+		}
 	}
 	errs = append(errs, s.db.Close(), s.mark.close())
 	for _, l := range s.segments {

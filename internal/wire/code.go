@@ -18,7 +18,7 @@ const (
 	IDReuse         Code = 8  // definite: the sequence was used before for other content
 	UnknownTopic    Code = 9  // definite
 	TopicExists     Code = 10 // definite
-	OffsetRange     Code = 11 // the offset is outside [Start, HighWatermark]
+	OffsetRange     Code = 11 // the offset is outside [Start, HighWatermark]; of an append: a condition looks from beyond the end of its partition on, definite
 	Stale           Code = 12 // this node has not reached what the client has seen
 	Corrupt         Code = 13 // the shard's log is damaged: it serves nothing
 	LogDiverged     Code = 14 // the log lost acknowledged records: it serves nothing until an operator decides
@@ -26,6 +26,7 @@ const (
 	NotEnoughSync   Code = 16 // definite: too few replicas are current
 	ConditionFailed Code = 17 // definite: an event that a condition of the append rules out exists
 	OutOfOrder      Code = 18 // definite: the producer has stored a batch with a higher number
+	NoStorage       Code = 19 // definite: the disk is full or fails; Detail says which
 )
 
 func (c Code) String() string {
@@ -34,6 +35,7 @@ func (c Code) String() string {
 		TooLarge: "too large", Invalid: "invalid", IDReuse: "id reuse", UnknownTopic: "unknown topic", TopicExists: "topic exists",
 		OffsetRange: "offset out of range", Stale: "stale", Corrupt: "corrupt", LogDiverged: "log diverged", Internal: "internal fault",
 		NotEnoughSync: "not enough replicas", ConditionFailed: "condition failed", OutOfOrder: "out of order",
+		NoStorage: "no storage",
 	}
 	if int(c) < len(names) {
 		return names[c]

@@ -44,11 +44,13 @@ type TopicInfo struct {
 
 // The states of a shard. It answers only while it is serving, and never again when it is corrupt or diverged.
 const (
-	ShardServing  = "serving"
-	ShardFencing  = "fencing"
-	ShardFollow   = "follow"
-	ShardCorrupt  = "corrupt"
-	ShardDiverged = "diverged"
+	ShardServing    = "serving"
+	ShardFencing    = "fencing"
+	ShardFollow     = "follow"
+	ShardRebuilding = "rebuilding" // its caches, from the log
+	ShardNoStorage  = "no storage" // the disk is full or fails, so that it cannot even begin to serve
+	ShardCorrupt    = "corrupt"
+	ShardDiverged   = "diverged"
 )
 
 // ShardInfo says where a shard is served and how far its partitions reach.
