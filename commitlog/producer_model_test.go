@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -148,6 +149,9 @@ func (l *ledger) check(m *modelShelf) (wrong []string) {
 	for name, err := range l.failed {
 		if stored, ok := at[name]; ok && !errors.Is(err, ErrIndefinite) {
 			wrong = append(wrong, fmt.Sprintf("%s was refused (%v) and is stored at %+v", name, err, stored))
+		}
+		if order := new(OutOfOrderError); strings.Contains(err.Error(), "records that were sent later are stored") || errors.As(err, &order) {
+			wrong = append(wrong, fmt.Sprintf("%s came after its successors: %v", name, err))
 		}
 	}
 	return wrong
