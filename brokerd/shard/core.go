@@ -127,6 +127,7 @@ type Core struct {
 	window     []*flight // published, not yet acknowledged; publish order
 	unresolved []*flight // published in earlier sessions, fate not yet known
 	overlay    overlay
+	forgotten  uint64 // producers that had been forgotten when the session began to serve
 
 	frames  frameBuilder
 	publish []Publish
@@ -338,6 +339,7 @@ func (c *Core) opened(f *flight) error {
 	}
 	c.unresolved = nil
 	c.spec = c.state.Clone()
+	c.forgotten = c.producers.forgottenSoFar()
 	c.phase = Serving
 	return nil
 }

@@ -183,9 +183,6 @@ func TestProduce(t *testing.T) {
 		if r := f.produce(7, 1, 3, 1, pair{"x", "late"}); r.Code != wire.OutOfOrder {
 			t.Errorf("a number that was passed over: %+v", r)
 		}
-		if r := f.produce(99, 1, 1, 2, pair{"x", "unknown"}); r.Code != wire.Unknown {
-			t.Errorf("a second attempt of an unknown producer: %+v", r)
-		}
 	}
 	check()
 	f.reopen(false)
@@ -194,6 +191,20 @@ func TestProduce(t *testing.T) {
 	check()
 	if r := f.produce(7, 1, 5, 2, pair{"e", "5"}); r.Code != wire.OK || r.BaseOffset != 4 {
 		t.Errorf("a second attempt of a new batch of a known producer: %+v", r)
+	}
+	if r := f.produce(99, 1, 1, 2, pair{"f", "6"}); r.Code != wire.OK {
+		t.Errorf("a second attempt of a new producer: %+v", r)
+	}
+	// Two hours later producers are forgotten: of those that are unknown it cannot be told any more whether they stored anything.
+	f.now = f.now.Add(2 * time.Hour)
+	f.mustProduce(7, 1, 6, pair{"g", "7"})
+	if _, err := f.store.cut(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, producer := range []uint64{8, 1234} {
+		if r := f.produce(producer, 1, 1, 2, pair{"d", "4"}); r.Code != wire.Unknown {
+			t.Errorf("a second attempt of producer %d, unknown now: %+v", producer, r)
+		}
 	}
 }
 
