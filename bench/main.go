@@ -68,7 +68,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case len(selected) == 0:
 		return fmt.Errorf("no benchmark matches %q: see -list", *selection)
 	}
-	plan := plan{rows: selected, systems: only, rounds: 5, share: 3 * time.Second, scale: workload.Full()}
+	plan := plan{rows: selected, systems: only, rounds: 5, share: 2 * time.Second, scale: workload.Full()}
 	if *quick {
 		plan.rounds, plan.limit, plan.scale = 3, quickly, workload.Quick()
 	}

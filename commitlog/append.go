@@ -16,9 +16,11 @@ const (
 	StreamExists = wire.StreamExists
 )
 
-// Append is stored as a whole or not at all. All its streams must belong to one shard of the topic.
+// Append is stored as a whole or not at all: if every write finds its stream as it expects it, and every condition holds. All its streams, and the
+// partitions that its conditions look at, must belong to one shard of the topic.
 type Append struct {
-	Writes []Write
+	Writes     []Write // at least one
+	Conditions []Condition
 }
 
 // Write adds events to one stream.

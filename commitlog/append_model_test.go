@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/strandlog/strand/internal/partitioner"
 	"github.com/strandlog/strand/internal/wire"
 	"pgregory.net/rapid"
 )
@@ -109,17 +110,24 @@ func (m *modelBroker) fail(req wire.AppendRequest) (resp wire.AppendResponse) {
 
 func (m *modelBroker) evaluateOne(a *wire.Append) wire.AppendResult {
 	w := a.Writes[0]
-	if a.Attempt > 1 && w.Expected < wire.NoStream {
+	events := m.streams[string(w.Stream)] // the only stream, so its versions are its partition's offsets
+	version := int64(len(events))
+	ruledOut := len(a.Conditions) > 0 && a.Conditions[0].After < version
+	if a.Attempt > 1 && w.Expected < wire.NoStream && !ruledOut {
 		return wire.AppendResult{Code: wire.Unknown}
 	}
-	events := m.streams[string(w.Stream)]
-	version := int64(len(events))
 	ok := w.Expected == wire.Any || w.Expected == wire.StreamExists && version > 0 || int64(w.Expected) == version
 	if !ok {
 		if e := int64(w.Expected); e >= 0 && e < version && events[e] == w.Events[0].ID {
 			return wire.AppendResult{Duplicate: true, Writes: []wire.WriteResult{{Partition: w.Partition, Count: 1, FirstVersion: e + 1}}}
 		}
 		return wire.AppendResult{Code: wire.Conflict, Actual: version}
+	}
+	switch {
+	case ruledOut:
+		return wire.AppendResult{Code: wire.ConditionFailed, Actual: version - 1}
+	case len(a.Conditions) > 0 && a.Conditions[0].After > version:
+		return wire.AppendResult{Code: wire.OffsetRange, Actual: version}
 	}
 	m.streams[string(w.Stream)] = append(events, w.Events[0].ID)
 	return wire.AppendResult{Writes: []wire.WriteResult{{Partition: w.Partition, Count: 1, FirstVersion: version + 1}}}
@@ -132,11 +140,15 @@ type outcome struct {
 	err error
 }
 
-// write appends one event after the other to the same stream, each with the next expectation.
-func write(t *testing.T, c *Client, topic Topic, expected []Expected, pause, patience time.Duration) []outcome {
+// write appends one event after the other to the same stream, each with the next expectation and on condition that nothing lies behind the next offset,
+// where that is not negative.
+func write(t *testing.T, c *Client, topic Topic, expected []Expected, after []int64, pause, patience time.Duration) []outcome {
 	var outcomes []outcome
-	for _, e := range expected {
+	for i, e := range expected {
 		a := one("account-shared", e)
+		if from := after[i%len(after)]; from >= 0 {
+			a.Conditions = []Condition{{Partition: partitioner.Partition("account-shared", testPartitions), After: from}}
+		}
 		a.Writes[0].Events[0].ID = uuid.Must(uuid.NewV7())
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		got, err := c.Append(ctx, topic, a)
@@ -168,6 +180,7 @@ func TestOutcomesAreTrue(t *testing.T) {
 		choices := rapid.SliceOfN(rapid.Byte(), 0, 60).Draw(rt, "choices")
 		writers := rapid.IntRange(1, 4).Draw(rt, "writers")
 		expected := rapid.SliceOfN(rapid.SampledFrom([]Expected{NoStream, Any, StreamExists, 1, 2, 3}), 1, 8).Draw(rt, "expected")
+		after := rapid.SliceOfN(rapid.Int64Range(-3, 4), 1, 8).Draw(rt, "after")
 		patience := rapid.SampledFrom([]time.Duration{time.Second, 7 * time.Second, time.Minute}).Draw(rt, "patience")
 		synctest.Test(t, func(t *testing.T) {
 			m := &modelBroker{
@@ -179,7 +192,7 @@ func TestOutcomesAreTrue(t *testing.T) {
 			outcomes := make([][]outcome, writers)
 			var all sync.WaitGroup
 			for i := range writers {
-				all.Go(func() { outcomes[i] = write(t, c, topic, expected, time.Duration(i)*time.Millisecond, patience) })
+				all.Go(func() { outcomes[i] = write(t, c, topic, expected, after, time.Duration(i)*time.Millisecond, patience) })
 			}
 			all.Wait()
 			m.mu.Lock()

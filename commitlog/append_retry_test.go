@@ -75,6 +75,12 @@ func TestAppendUntilTheTruthIsKnown(t *testing.T) {
 		{name: "lost, refused, then behind", expected: five, steps: []step{{lost: errLost}, {code: wire.NotLeader, elect: true}, {code: wire.Conflict, actual: 3}}, attempts: []uint32{1, 2, 1}, want: ErrIndefinite, not: ErrConflict},
 		{name: "lost, proven absent, then behind", expected: five, steps: []step{{lost: errLost}, {code: wire.Retry, elect: true}, {code: wire.Conflict, actual: 3}}, attempts: []uint32{1, 2, 1}, want: ErrConflict, not: ErrIndefinite},
 
+		{name: "ruled out", steps: []step{{code: wire.ConditionFailed, actual: 7}}, attempts: []uint32{1}, want: ErrConditionFailed, not: ErrIndefinite},
+		{name: "lost, then ruled out", steps: []step{{lost: errLost}, {code: wire.ConditionFailed, actual: 7}}, attempts: []uint32{1, 2}, want: ErrConditionFailed, not: ErrIndefinite},
+		{name: "unknown, then ruled out", expected: Any, steps: []step{{code: wire.Unknown}, {lost: errLost, elect: true}, {code: wire.ConditionFailed}}, attempts: []uint32{1, 2, 1}, want: ErrConditionFailed, not: ErrIndefinite},
+		{name: "beyond the end", steps: []step{{code: wire.OffsetRange, actual: 3}}, attempts: []uint32{1}, want: ErrOffsetOutOfRange, not: ErrIndefinite},
+		{name: "lost, then beyond the end", steps: []step{{lost: errLost}, {code: wire.OffsetRange, actual: 3}}, attempts: []uint32{1, 2}, want: ErrIndefinite, not: ErrOffsetOutOfRange},
+
 		{name: "overloaded", steps: []step{{code: wire.Overloaded}}, attempts: []uint32{1}, want: ErrOverloaded, not: ErrIndefinite},
 		{name: "lost, overloaded, stored", steps: []step{{lost: errLost}, {code: wire.Overloaded}, {}}, attempts: []uint32{1, 2, 2}},
 		{name: "too few replicas", steps: []step{{code: wire.NotEnoughSync, whole: true}}, attempts: []uint32{1}, want: ErrNotEnoughReplicas, not: ErrIndefinite},
@@ -98,7 +104,9 @@ func TestAppendUntilTheTruthIsKnown(t *testing.T) {
 					return s.answer(b, req)
 				}
 				c, topic := b.connect(t, Config{})
-				got, err := c.Append(t.Context(), topic, one("account-alice", tt.expected))
+				a := one("account-alice", tt.expected)
+				a.Conditions = []Condition{{Partition: 1, After: 5, Tags: []string{"t"}}}
+				got, err := c.Append(t.Context(), topic, a)
 				if !errors.Is(err, tt.want) {
 					t.Fatalf("got %v, want %v", err, tt.want)
 				}

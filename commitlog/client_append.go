@@ -8,8 +8,8 @@ import (
 
 // Append stores an append as a whole or not at all and says where. It returns when the append is on stable storage.
 //
-// Nothing is stored after ErrConflict, ErrOverloaded, ErrNotEnoughReplicas, ErrUnavailable, ErrUnknownTopic, ErrAppendTooLarge, ErrInvalid,
-// ErrInvalidName, or ctx's error alone. ErrIndefinite means that the outcome could not be learned, also when ctx ended while the append was in flight:
+// Nothing is stored after ErrConflict, ErrConditionFailed, ErrOffsetOutOfRange (of a condition), ErrOverloaded, ErrNotEnoughReplicas, ErrUnavailable,
+// ErrUnknownTopic, ErrAppendTooLarge, ErrInvalid, ErrShards, ErrInvalidName, or ctx's error alone. ErrIndefinite means that the outcome could not be learned, also when ctx ended while the append was in flight:
 // it then wraps ctx's error, so ask for ErrIndefinite first.
 //
 // Append never sends events under other ids than their first ones. It copies what it needs of a: values and headers are the caller's again when

@@ -25,10 +25,12 @@ func (s *headerSlab) headers(h recordbatch.Headers) []Header {
 	s.expected--
 	headers := s.free[:0:n]
 	for key, value := range h.All() {
-		headers = append(headers, Header{Key: headerKey(key), Value: value})
+		if string(key) != wire.HeaderProducer { // it is the sequencer's own, and of no use to a reader
+			headers = append(headers, Header{Key: headerKey(key), Value: value})
+		}
 	}
-	s.free = s.free[n:]
-	return headers
+	s.free = s.free[len(headers):]
+	return headers[:len(headers):len(headers)]
 }
 
 // headerKey is the key as a string, without allocating for those that are on most records.
@@ -38,8 +40,6 @@ func headerKey(key []byte) string {
 		return wire.HeaderID
 	case wire.HeaderVersion:
 		return wire.HeaderVersion
-	case wire.HeaderProducer:
-		return wire.HeaderProducer
 	case wire.HeaderType:
 		return wire.HeaderType
 	case wire.HeaderContentType:

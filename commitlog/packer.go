@@ -43,9 +43,7 @@ func (p *packer) pack(t Topic, a Append, bytesMax int) (packed, error) {
 		case i == 0:
 			out.shard = shard
 		case shard != out.shard:
-			return packed{}, &InvalidError{Reason: fmt.Sprintf(
-				"streams %q and %q belong to different shards of topic %q, which cannot be appended to together: give both names the same {group}, or create the topic with one shard",
-				a.Writes[0].Stream, w.Stream, t.Name)}
+			return packed{}, &ShardsError{Topic: t.Name, Stream: a.Writes[0].Stream, Other: fmt.Sprintf("stream %q", w.Stream)}
 		}
 		to := p.nextWrite()
 		to.Partition, to.Expected, to.Stream, to.CommandID = partition, w.Expected, p.name(w.Stream), p.name(w.CommandID)
@@ -57,6 +55,13 @@ func (p *packer) pack(t Topic, a Append, bytesMax int) (packed, error) {
 			out.ids = append(out.ids, e.ID)
 			to.Events = append(to.Events, e)
 		}
+	}
+	if err := CheckConditions(t, a, out.shard); err != nil {
+		return packed{}, err
+	}
+	for i := range a.Conditions {
+		c := &a.Conditions[i]
+		p.append.Conditions = append(p.append.Conditions, wire.Condition{Partition: c.Partition, After: c.After, Types: p.terms(c.Types), Tags: p.terms(c.Tags)})
 	}
 	out.body = p.append.Pack(make([]byte, 0, size))
 	if len(out.body) > bytesMax {
@@ -70,7 +75,8 @@ func (p *packer) forget() {
 	for i := range p.append.Writes {
 		clear(p.append.Writes[i].Events)
 	}
-	p.append.Writes, p.names, p.headers = p.append.Writes[:0], p.names[:0], p.headers[:0]
+	clear(p.append.Conditions)
+	p.append.Writes, p.append.Conditions, p.names, p.headers = p.append.Writes[:0], p.append.Conditions[:0], p.names[:0], p.headers[:0]
 }
 
 // nextWrite adds a write without events, in the memory of an earlier one where there is some.
@@ -90,6 +96,17 @@ func (p *packer) name(s string) []byte {
 	start := len(p.names)
 	p.names = append(p.names, s...)
 	return p.names[start:len(p.names):len(p.names)]
+}
+
+func (p *packer) terms(terms []string) [][]byte {
+	if len(terms) == 0 {
+		return nil
+	}
+	names := make([][]byte, len(terms))
+	for i, term := range terms {
+		names[i] = p.name(term)
+	}
+	return names
 }
 
 func (p *packer) event(r *NewRecord, commandID string) (wire.Event, error) {
@@ -153,6 +170,14 @@ func measure(a Append) (size, events int, err error) {
 			stored += n
 		}
 	}
+	for i := range a.Conditions {
+		size += 16
+		for _, terms := range [...][]string{a.Conditions[i].Types, a.Conditions[i].Tags} {
+			for _, term := range terms {
+				size += 2 + len(term)
+			}
+		}
+	}
 	if stored > wire.StoredBytesMax {
 		return 0, 0, &TooLargeError{What: "bytes with the names stored beside each event", Size: stored, Max: wire.StoredBytesMax}
 	}
@@ -192,6 +217,9 @@ func measureEvent(r *NewRecord) (int, error) {
 		if headers > wire.HeadersBytesMax {
 			return 0, &TooLargeError{What: "header bytes of one record", Size: headers, Max: wire.HeadersBytesMax}
 		}
+	}
+	if err := CheckHeaders(r.Headers); err != nil {
+		return 0, err
 	}
 	return eventOverhead + headers + 4*len(r.Headers) + len(r.Value), nil
 }

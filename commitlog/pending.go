@@ -16,12 +16,10 @@ type pending struct {
 	packed
 	done chan struct{}
 
-	producer *producer
+	producer *numbering
 	sequence uint64 // 0: never part of a request
 
-	session  uint64 // the session that sent counts in
-	sent     uint32 // sends to that session whose outcome is unknown
-	unknown  error  // why the outcome of some send, to whatever session, is unknown; nil when no send can have an effect
+	tries
 	inFlight bool
 
 	due     time.Time // not before
@@ -34,21 +32,6 @@ type pending struct {
 
 // size is the room that the append takes in the queue.
 func (p *pending) size() int64 { return int64(len(p.body)) }
-
-// attempt is the number under which the append is sent to a session. A new session starts at 1 again: it cannot receive what was addressed to an
-// earlier one, and whatever the earlier one stored it knows by the sequence.
-func (p *pending) attempt(session uint64) uint32 {
-	if p.session != session {
-		p.session, p.sent = session, 0
-	}
-	return p.sent + 1
-}
-
-// lost notes a send that may have an effect, now or later.
-func (p *pending) lost(cause error) {
-	p.sent++
-	p.unknown = cause
-}
 
 // settle takes the broker's answer to a send and reports whether it is the outcome. If not, the append is to be sent again.
 func (p *pending) settle(r *wire.AppendResult, epoch uint64) bool {
@@ -63,10 +46,16 @@ func (p *pending) settle(r *wire.AppendResult, epoch uint64) bool {
 	case wire.NotLeader:
 		return false
 	case wire.Retry:
-		p.sent, p.unknown = 0, nil
+		p.absent()
 		return false
 	case wire.Conflict:
 		p.err = p.conflict(r)
+		return true
+	case wire.ConditionFailed:
+		p.err = p.ruledOut(r)
+		return true
+	case wire.OffsetRange:
+		p.err = p.beyondTheEnd(r)
 		return true
 	case wire.Overloaded, wire.NotEnoughSync:
 		// The sends before may still have succeeded, and the next one may tell.
@@ -99,6 +88,24 @@ func (p *pending) conflict(r *wire.AppendResult) error {
 		return err
 	}
 	return p.definite(err)
+}
+
+// ruledOut judges a condition that did not hold. The event that it rules out stays where it is, so no send before can be stored later; and one that
+// was stored before was answered so: the broker looks for it first.
+func (p *pending) ruledOut(r *wire.AppendResult) error {
+	if r.Write >= len(p.append.Conditions) {
+		return p.indefinite(fmt.Errorf("the broker refused condition %d of %d", r.Write, len(p.append.Conditions)))
+	}
+	return &ConditionError{Topic: p.topic, Index: r.Write, Condition: p.append.Conditions[r.Write].clone(), Offset: r.Actual}
+}
+
+// beyondTheEnd judges a condition that looks from beyond the end of its partition on. The end moves, so a send before may still get in.
+func (p *pending) beyondTheEnd(r *wire.AppendResult) error {
+	if r.Write >= len(p.append.Conditions) {
+		return p.indefinite(fmt.Errorf("the broker refused condition %d of %d", r.Write, len(p.append.Conditions)))
+	}
+	c := p.append.Conditions[r.Write]
+	return p.definite(&OffsetRangeError{Topic: p.topic, Partition: c.Partition, Offset: c.After, End: r.Actual})
 }
 
 // definite is err, which promises that nothing is stored, unless an earlier send may break the promise.

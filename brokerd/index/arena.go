@@ -14,7 +14,7 @@ type nameRef uint32
 
 const (
 	arenaChunk   = 64 << 10
-	nameBytesMax = 255 // so that one byte holds a length; stream names and command ids are no longer
+	nameBytesMax = 255 // so that one byte holds a length; stream names, command ids, types and tags are no longer
 )
 
 func (a *arena) add(name string) nameRef {

@@ -9,6 +9,9 @@ import (
 
 const benchRun = 256 << 10
 
+// benchTypes change with every third event.
+var benchTypes = [][]byte{[]byte("account.deposited"), []byte("account.withdrawn"), []byte("account.opened")}
+
 var benchNames = func() []string {
 	names := make([]string, 1<<20)
 	for i := range names {
@@ -32,6 +35,7 @@ func benchTail(b *testing.B, names []string, run, streams int) *Tail {
 
 func benchEntry(names []string, n, streams int) Entry {
 	e := Entry{
+		Type:      benchTypes[n/3%len(benchTypes)],
 		Partition: int32(n % streams % 8), Stream: names[n%streams], Version: int64(n/streams) + 1,
 		Pointer: Pointer{Offset: int64(n), Timestamp: 1700000000000 + int64(n/100), Place: segment.Place{Pos: int64(n) * 150}, Len: 150, Sum: uint32(n) * 2654435761},
 	}

@@ -116,7 +116,7 @@ func survives(t *testing.T, disk vfs.FS, want *rebuilds) bool {
 func lookUp(t *testing.T, db *DB) error {
 	t.Helper()
 	var streams [][]byte
-	err := db.read(&pebble.IterOptions{LowerBound: []byte{rowStream}}, func(i *pebble.Iterator) error {
+	err := db.read(&pebble.IterOptions{LowerBound: []byte{rowStream}, UpperBound: []byte{rowStream + 1}}, func(i *pebble.Iterator) error {
 		for ok := i.First(); ok; ok = i.Next() {
 			if key := i.Key(); key[len(key)-1] == suffixHead && splitKey(key) == len(key)-1 {
 				streams = append(streams, bytes.Clone(key[1:len(key)-1]))
@@ -135,6 +135,44 @@ func lookUp(t *testing.T, db *DB) error {
 		}
 		if head == 0 || head != newest {
 			t.Errorf("%s: head %d, newest event %d", stream, head, newest)
+		}
+	}
+	return errors.Join(err, lookUpTerms(t, db))
+}
+
+// lookUpTerms checks with some of the types and tags that queries find what is there.
+func lookUpTerms(t *testing.T, db *DB) error {
+	t.Helper()
+	var queries []Query
+	err := db.read(&pebble.IterOptions{LowerBound: []byte{rowTag}}, func(i *pebble.Iterator) error {
+		for ok := i.First(); ok; ok = i.Next() {
+			key := bytes.Clone(i.Key())
+			q := Query{Partition: int32(binary.BigEndian.Uint32(key[1:]))}
+			name, rest, err := cutName(key[nameStart:])
+			if err != nil {
+				return err
+			}
+			if key[0] == rowTag {
+				q.Tags = [][]byte{name}
+				if name, rest, err = cutName(rest); err != nil {
+					return err
+				}
+				if q.After, err = offsetOf(rest); err != nil {
+					return err
+				}
+			}
+			q.Types = [][]byte{name}
+			queries = append(queries, q)
+		}
+		return nil
+	})
+	for n := 0; n < len(queries); n += 7 {
+		offset, found, findErr := db.Find(queries[n])
+		if err = errors.Join(err, findErr); err != nil {
+			return err
+		}
+		if !found || len(queries[n].Tags) > 0 && offset != queries[n].After {
+			t.Errorf("%+v: found %t at %d", queries[n], found, offset)
 		}
 	}
 	return err

@@ -264,8 +264,9 @@ func TestCallsAfterClose(t *testing.T) {
 	_, headErr := db.Head(0, "a-1")
 	_, _, markErr := db.Watermark()
 	_, _, _, commandErr := db.Command(0, "a-1", "c")
+	_, _, findErr := db.Find(Query{Types: [][]byte{[]byte("a.done")}})
 	for name, err := range map[string]error{
-		"Head": headErr, "Watermark": markErr, "Command": commandErr, "Apply": db.Apply(NewTail(), nil, markOf(1)), "Flush": db.Flush(),
+		"Find": findErr, "Head": headErr, "Watermark": markErr, "Command": commandErr, "Apply": db.Apply(NewTail(), nil, markOf(1)), "Flush": db.Flush(),
 		"Stream":    db.Stream(0, "a-1", 1, func(int64, Pointer) bool { return true }),
 		"Producers": db.Producers(func(uint64, []byte) bool { return true }),
 	} {

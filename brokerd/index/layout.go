@@ -3,7 +3,6 @@ package index
 import (
 	"bytes"
 	"encoding/binary"
-	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -20,21 +19,24 @@ const layoutName = "strand.index.2"
 //	03 partition 4 stream name ▏01 version 8      event: pointer
 //	03 partition 4 stream name ▏02 command id     command: first version, count
 //
-// The byte 04 is kept for tags: 04 partition 4 tag name ▏offset 8.
+//	04 partition 4 tag name ▏type name offset 8   posting: an event with this tag and this type, no value
+//	05 partition 4 type name                      type: offset of its newest event
 //
-// ▏ is where Split cuts: what is left of it goes into the bloom filters, once for each stream of a table. So one look at
-// the filters tells that a stream was never seen, whichever of its rows is asked for.
+// ▏ is where Split cuts: what is left of it goes into the bloom filters, once for each stream and each tag of a table. So one look at
+// the filters tells that a stream or a tag was never seen, whichever of its rows is asked for.
 const (
 	rowWatermark = 0x01
 	rowProducer  = 0x02
 	rowStream    = 0x03
+	rowTag       = 0x04
+	rowType      = 0x05
 
 	suffixHead    = 0x00
 	suffixEvent   = 0x01
 	suffixCommand = 0x02
 )
 
-// nameStart is where a stream's name begins.
+// nameStart is where the name of a stream, a tag or a type begins.
 const nameStart = 1 + 4
 
 // layout orders keys by their bytes. That agrees with ordering by what lies before and then by what lies after the cut,
@@ -48,7 +50,7 @@ func layout() *pebble.Comparer {
 }
 
 func splitKey(key []byte) int {
-	if len(key) > nameStart && key[0] == rowStream {
+	if len(key) > nameStart && (key[0] == rowStream || key[0] == rowTag) {
 		if i := bytes.IndexByte(key[nameStart:], nameEnd); i >= 0 {
 			return nameStart + i + 1
 		}
@@ -63,10 +65,13 @@ const (
 
 // appendName appends s so that bytes compare as the strings do and no name is a prefix of another: 00 ends it, and the bytes 00 and 01 in it
 // become 01 01 and 01 02. Names that the log admits hold no control characters, so the escape costs nothing.
-func appendName(dst []byte, s string) []byte {
-	if strings.IndexByte(s, nameEnd) < 0 && strings.IndexByte(s, nameEscape) < 0 {
-		return append(append(dst, s...), nameEnd)
+func appendName[S string | []byte](dst []byte, s S) []byte {
+	start := len(dst)
+	dst = append(dst, s...)
+	if bytes.IndexByte(dst[start:], nameEnd) < 0 && bytes.IndexByte(dst[start:], nameEscape) < 0 {
+		return append(dst, nameEnd)
 	}
+	dst = dst[:start]
 	for i := range len(s) {
 		if s[i] <= nameEscape {
 			dst = append(dst, nameEscape, s[i]+1)
@@ -82,6 +87,19 @@ func appendStream(dst []byte, partition int32, stream string) []byte {
 	dst = append(dst, rowStream)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(partition))
 	return appendName(dst, stream)
+}
+
+// appendTag appends what all postings of a tag share: everything up to the cut.
+func appendTag(dst []byte, partition int32, tag []byte) []byte {
+	dst = append(dst, rowTag)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(partition))
+	return appendName(dst, tag)
+}
+
+func appendTypeKey(dst []byte, partition int32, kind []byte) []byte {
+	dst = append(dst, rowType)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(partition))
+	return appendName(dst, kind)
 }
 
 func watermarkKey() []byte { return []byte{rowWatermark} }

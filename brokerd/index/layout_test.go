@@ -3,6 +3,7 @@ package index
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"encoding/hex"
 	"slices"
 	"testing"
@@ -29,6 +30,12 @@ func TestNamesKeepTheirOrderAndEndOnce(t *testing.T) {
 		if i := bytes.IndexByte(x, nameEnd); i != len(x)-1 {
 			t.Fatalf("encoding %x of %q has an end at %d", x, a, i)
 		}
+		if z := appendName(nil, []byte(a)); !bytes.Equal(x, z) {
+			t.Fatalf("%q is %x as a string and %x as bytes", a, x, z)
+		}
+		if got, rest, err := cutName(append(x, 0xff)); err != nil || string(got) != a || len(rest) != 1 {
+			t.Fatalf("%x is read as %q and %x, error %v; want %q", x, got, rest, err, a)
+		}
 	})
 }
 
@@ -37,7 +44,7 @@ func TestCutAgreesWithOrder(t *testing.T) {
 	c := layout()
 	key := rapid.Custom(func(t *rapid.T) []byte {
 		k := appendStream(nil, rapid.Int32Range(0, 3).Draw(t, "partition"), name().Draw(t, "stream"))
-		switch rapid.IntRange(0, 3).Draw(t, "row") {
+		switch rapid.IntRange(0, 5).Draw(t, "row") {
 		case 0:
 			k = append(k, suffixHead)
 		case 1:
@@ -46,6 +53,11 @@ func TestCutAgreesWithOrder(t *testing.T) {
 			k = appendCommandSuffix(k, name().Draw(t, "command"))
 		case 3:
 			k = appendProducerKey(nil, rapid.Uint64().Draw(t, "producer"))
+		case 4:
+			k = appendTag(nil, rapid.Int32Range(0, 3).Draw(t, "partition"), []byte(name().Draw(t, "tag")))
+			k = binary.BigEndian.AppendUint64(appendName(k, name().Draw(t, "type")), rapid.Uint64Range(0, 300).Draw(t, "offset"))
+		case 5:
+			k = appendTypeKey(nil, rapid.Int32Range(0, 3).Draw(t, "partition"), []byte(name().Draw(t, "type")))
 		}
 		return k[:rapid.IntRange(1, len(k)).Draw(t, "length")]
 	})
@@ -80,6 +92,8 @@ func TestLayoutIsWritten(t *testing.T) {
 		"pointer":       hex.EncodeToString(appendPointer(nil, pointerOf(200))),
 		"head":          hex.EncodeToString(appendHead(nil, 300)),
 		"command":       hex.EncodeToString(appendCommand(nil, 300, 2)),
+		"posting key":   hex.EncodeToString(binary.BigEndian.AppendUint64(appendName(appendTag(nil, 7, []byte("t\x00")), "k"), 258)),
+		"type key":      hex.EncodeToString(appendTypeKey(nil, 7, []byte("k"))),
 		"watermark key": hex.EncodeToString(watermarkKey()),
 		"watermark":     hex.EncodeToString(mark.encode()),
 	}
@@ -92,6 +106,8 @@ func TestLayoutIsWritten(t *testing.T) {
 		"pointer":       "b00990a3abfef962c8018064ac02feed00c8",
 		"head":          "ac02",
 		"command":       "ac0202",
+		"posting key":   "0400000007740101006b000000000000000102",
+		"type key":      "05000000076b00",
 		"watermark key": "01",
 		"watermark": "01020300000000000000000000000000" + "0000000000000001" + "0000000000000007" + "0000000000000008" + "0000000000000009" + "0000018bcfe56800" +
 			"00000002" + "0000000000000005" + "0000000000000000" + "0000000000000001" + "0000000000000002" +

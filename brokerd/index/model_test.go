@@ -26,6 +26,8 @@ func TestTailAndDBMatchAModel(t *testing.T) {
 			"flush":     m.flush,
 			"restart":   m.restart,
 			"producers": m.setProducer,
+			"find":      m.find,
+			"find more": m.find,
 		})
 	})
 }
@@ -53,6 +55,15 @@ type model struct {
 	changed   map[uint64][]byte // producers' rows of the next run
 	seq       uint64
 	offset    int64
+	terms     []modelTerms // by the order of their events
+}
+
+// modelTerms is what queries can find an event by.
+type modelTerms struct {
+	partition int32
+	offset    int64
+	kind      string
+	tags      []string
 }
 
 func newModel(t *rapid.T) *model {
@@ -81,6 +92,55 @@ var modelStreams = rapid.Custom(func(t *rapid.T) modelStream {
 	return modelStream{rapid.Int32Range(0, 1).Draw(t, "partition"), rapid.SampledFrom([]string{"a", "a\x00", "a\x01", "ab", "b-1"}).Draw(t, "stream")}
 })
 
+var (
+	modelTypes = rapid.SampledFrom([]string{"", "a", "a\x00", "a.b", "b"})
+	modelTags  = rapid.SampledFrom([]string{"t", "t\x00", "t1", "u", "\xff"})
+)
+
+// find asks for types and tags as the shard does.
+func (m *model) find(t *rapid.T) {
+	pick := func(g *rapid.Generator[string], least int, what string) (picked [][]byte) {
+		for _, name := range rapid.SliceOfN(g, least, 3).Draw(t, what) {
+			if name != "" {
+				picked = append(picked, []byte(name))
+			}
+		}
+		return picked
+	}
+	q := Query{Partition: rapid.Int32Range(0, 1).Draw(t, "partition"), Types: pick(modelTypes, 0, "types")}
+	q.Tags = pick(modelTags, 1-min(len(q.Types), 1), "tags")
+	q.After = max(0, pointerOf(m.offset).Offset-rapid.Int64Range(-1, m.offset+1).Draw(t, "how far back"))
+	var want []int64
+	for _, has := range m.terms {
+		if has.partition == q.Partition && has.offset >= q.After && has.isWhat(q) {
+			want = append(want, has.offset)
+		}
+	}
+	got, found, err := int64(0), false, error(nil)
+	for _, tail := range m.tails() {
+		if got, found, err = tail.Find(q); found || err != nil {
+			break
+		}
+	}
+	if !found && err == nil {
+		got, found, err = m.db.Find(q)
+	}
+	if err != nil || found != (len(want) > 0) || found && !slices.Contains(want, got) {
+		t.Fatalf("types %q, tags %q from %d on are found at %d, %t, %v; they are at %v", q.Types, q.Tags, q.After, got, found, err, want)
+	}
+}
+
+func (has modelTerms) isWhat(q Query) bool {
+	is := len(q.Types) == 0
+	for _, kind := range q.Types {
+		is = is || string(kind) == has.kind
+	}
+	for _, tag := range q.Tags {
+		is = is && slices.Contains(has.tags, string(tag))
+	}
+	return is
+}
+
 var modelCommands = rapid.SampledFrom([]string{"", "c", "c1", "\x00"})
 
 // add is one write: some events of one stream under one command id.
@@ -90,6 +150,12 @@ func (m *model) add(t *rapid.T) {
 		m.offset++
 		version := int64(len(m.events[stream]) + 1)
 		e := Entry{Partition: stream.partition, Stream: stream.name, Version: version, CommandID: command, Pointer: pointerOf(m.offset)}
+		has := modelTerms{stream.partition, e.Offset, modelTypes.Draw(t, "type"), rapid.SliceOfN(modelTags, 0, 4).Draw(t, "tags")}
+		m.terms = append(m.terms, has)
+		e.Type = []byte(has.kind)
+		for _, tag := range has.tags {
+			e.Tags = append(e.Tags, []byte(tag))
+		}
 		if err := m.tail.Add(e); err != nil {
 			t.Fatal(err)
 		}

@@ -22,7 +22,7 @@ const rowBytes = 80 // roughly, in a batch
 func newRun(db *pebble.DB, t *Tail) *run {
 	size := watermarkSize
 	if t != nil {
-		size += t.Len() * rowBytes
+		size += t.Len()*rowBytes + t.terms.postings.len()*rowBytes/2
 	}
 	return &run{batch: db.NewBatchWithSize(size)}
 }
@@ -70,6 +70,7 @@ func (r *run) tail(t *Tail) {
 	for _, id := range t.sortedStreams() {
 		r.stream(t, id, &scratch)
 	}
+	r.terms(t)
 }
 
 // streamScratch is memory that the streams of a run share.
@@ -108,18 +109,13 @@ func (r *run) stream(t *Tail, id uint32, scratch *streamScratch) {
 
 // sortedStreams returns the numbers of the streams of a frozen tail in the order of their keys.
 func (t *Tail) sortedStreams() []uint32 {
-	ids := make([]uint32, t.streams.len())
-	for i := range ids {
-		ids[i] = uint32(i)
-	}
-	slices.SortFunc(ids, func(a, b uint32) int {
+	return sorted(t.streams.len(), func(a, b uint32) int {
 		x, y := t.streams.at(a), t.streams.at(b)
 		if x.partition != y.partition {
 			return cmp.Compare(x.partition, y.partition)
 		}
 		return bytes.Compare(t.names.bytesOf(x.name), t.names.bytesOf(y.name))
 	})
-	return ids
 }
 
 // sortedCommands appends the commands of a stream of a frozen tail in the order of their ids, of each id the newest use.

@@ -27,6 +27,8 @@ func newScript(seed uint64, large int) *script {
 	return &script{random: rand.New(rand.NewPCG(seed, 0)), versions: make([]int64, 2000), large: large}
 }
 
+var scriptTypes = []string{"", "a.done", "b.done", "b.do\x00"}
+
 // next returns the next run. Producers come and go, and the watermark says which run it was.
 func (s *script) next(tb testing.TB) (*Tail, iter.Seq2[uint64, []byte], Watermark) {
 	tb.Helper()
@@ -43,6 +45,10 @@ func (s *script) next(tb testing.TB) (*Tail, iter.Seq2[uint64, []byte], Watermar
 		e.Offset = s.offset + e.Place.File
 		if s.random.IntN(3) == 0 {
 			e.CommandID = fmt.Sprintf("command-%d", s.offset/2)
+		}
+		e.Type = []byte(scriptTypes[s.random.IntN(len(scriptTypes))])
+		for range s.random.IntN(3) {
+			e.Tags = append(e.Tags, fmt.Appendf(nil, "tag-%d", s.random.IntN(300)))
 		}
 		s.offset++
 		if err := tail.Add(e); err != nil {

@@ -10,11 +10,12 @@ import (
 	"github.com/strandlog/strand/brokerd/segment"
 )
 
-// Tail holds the entries that are newer than the database, in RAM: about 120 bytes for an event of a new stream, 70 for another of the same.
+// Tail holds the entries that are newer than the database, in RAM: about 120 bytes for an event of a new stream, 70 for another of the same,
+// and 25 to 120 for each of its tags.
 //
 // One goroutine adds while any number read, without locks. A lookup that begins after Add returned sees its entry.
 // What is published never changes, except for cells that only the writer stores and that are atomic: the slots of the hash tables,
-// the newest row of a stream and the count of a command. All that a cell leads to is complete before the cell is stored.
+// the newest row of a stream, the count of a command and what is newest of a type, a tag and a pair of them. All that a cell leads to is complete before the cell is stored.
 //
 // Apart from the headers of its chunks a tail holds no pointers, so the garbage collector need not look into it.
 type Tail struct {
@@ -26,6 +27,8 @@ type Tail struct {
 
 	byStream  hashTable // → number in streams
 	byCommand hashTable // → number in commands
+
+	terms tailTerms
 
 	count  atomic.Int64
 	frozen atomic.Bool
@@ -79,7 +82,7 @@ func (t *Tail) Len() int { return int(t.count.Load()) }
 
 // Bytes is the memory that the tail holds.
 func (t *Tail) Bytes() int {
-	return t.names.bytes() + t.rows.bytes() + t.streams.bytes() + t.commands.bytes() + t.byStream.bytes() + t.byCommand.bytes()
+	return t.names.bytes() + t.rows.bytes() + t.streams.bytes() + t.commands.bytes() + t.byStream.bytes() + t.byCommand.bytes() + t.terms.bytes()
 }
 
 // Freeze ends the adding. Lookups go on.
@@ -121,6 +124,7 @@ func (t *Tail) Add(e Entry) error {
 	if e.CommandID != "" {
 		t.addCommand(id, e.CommandID, e.Version)
 	}
+	t.addTerms(&e)
 	t.count.Add(1)
 	return nil
 }

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"sync"
@@ -18,6 +19,9 @@ func TestTailRefusesWhatItCannotIndex(t *testing.T) {
 		"no stream":          entry(0, "", 1, ""),
 		"long stream":        entry(0, strings.Repeat("a", 256), 1, ""),
 		"long command":       entry(0, "a-2", 1, strings.Repeat("c", 256)),
+		"long type":          {Stream: "a-2", Version: 1, Type: bytes.Repeat([]byte("k"), 256)},
+		"long tag":           {Stream: "a-2", Version: 1, Tags: [][]byte{[]byte("x"), bytes.Repeat([]byte("t"), 256)}},
+		"empty tag":          {Stream: "a-2", Version: 1, Tags: [][]byte{{}}},
 		"version 0":          entry(0, "a-2", 0, ""),
 		"version again":      entry(0, "a-1", 3, ""),
 		"version before":     entry(0, "a-1", 2, ""),
@@ -87,6 +91,11 @@ func TestTailIsReadWhileItGrows(t *testing.T) {
 				if next <= want {
 					t.Errorf("after append %d the newest of %s is %d, want at least %d", n, stream, next-1, want)
 				}
+				at, found, err := tail.Find(Query{Types: terms(tagged(last).Type), Tags: tagged(last).Tags})
+				if want := tagged(last).Offset; err != nil || !found || at < want {
+					t.Errorf("after append %d its tags are found at %d, %t, %v; want %d or more", n, at, found, err, want)
+					return
+				}
 				first, count, ok := tail.Command(0, stream, streamName(int(last/streams)))
 				if !ok || first != want-events+1 || count != events {
 					t.Errorf("after append %d its command on %s is %d, %d, %t; want %d", n, stream, first, count, ok, want-events+1)
@@ -102,8 +111,23 @@ func TestTailIsReadWhileItGrows(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			if err := tail.Add(tagged(done.Load())); err != nil {
+				t.Fatal(err)
+			}
 			done.Add(1)
 		}
 	}
 	readers.Wait()
 }
+
+// tagged is the n-th entry of a stream of its own, with tags that come in many pairs.
+func tagged(n int64) Entry {
+	e := entry(1, "tagged", n+1, "")
+	e.Partition = 0
+	e.Offset = 1_000_000 + n
+	e.Type = []byte(scriptTypes[1+n%2])
+	e.Tags = terms([]byte(streamName(int(n%40))), []byte(streamName(int(n%3))))
+	return e
+}
+
+func terms(t ...[]byte) [][]byte { return t }

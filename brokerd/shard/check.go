@@ -12,8 +12,8 @@ import (
 
 // check refuses an append that no state of the log could admit.
 func (c *Core) check(a *Append) (wire.AppendResult, bool) {
-	if len(a.Conditions) > 0 {
-		return invalid(0, "conditions are not evaluated by this broker: leave them out"), false
+	if r, ok := c.checkConditions(a); !ok {
+		return r, false
 	}
 	if len(a.Writes) > 0 && c.cfg.Kind != wire.KindVersioned {
 		return invalid(0, fmt.Sprintf("the topic is a %s one: send record batches with a producer, only versioned topics take appends", c.cfg.Kind)), false
@@ -63,11 +63,23 @@ func checkHeaders(e *wire.Event) error {
 	if err != nil {
 		return err
 	}
-	for key := range h.All() {
+	tags := 0
+	for key, value := range h.All() {
 		switch string(key) {
 		case wire.HeaderID, wire.HeaderVersion, wire.HeaderProducer, wire.HeaderCommandID:
 			return fmt.Errorf("the header %q is the sequencer's own", key)
+		case wire.HeaderTag:
+			tags++
+			err = checkTerm(wire.HeaderTag, value)
+		case wire.HeaderType:
+			err = checkTerm(wire.HeaderType, value)
 		}
+		if err != nil {
+			return err
+		}
+	}
+	if tags > wire.TermsMax {
+		return fmt.Errorf("%d tags: at most %d are possible", tags, wire.TermsMax)
 	}
 	return nil
 }
@@ -106,5 +118,22 @@ func (a *Append) measure() {
 			a.bytes += recordOverhead + len(w.Stream) + len(w.CommandID) + len(e.Headers) + len(e.Value)
 		}
 	}
+	if len(a.Conditions) > 0 {
+		number(noExpectation) // no write begins like this
+	}
+	for i := range a.Conditions {
+		cond := &a.Conditions[i]
+		number(uint64(cond.Partition))
+		number(uint64(cond.After))
+		for _, terms := range [...][][]byte{cond.Types, cond.Tags} {
+			number(uint64(len(terms)))
+			for _, term := range terms {
+				text(term)
+			}
+		}
+	}
 	a.hash = h.Sum64()
 }
+
+// noExpectation stands where a write's expected version would, and is none.
+const noExpectation = 1 << 63

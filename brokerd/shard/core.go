@@ -94,6 +94,8 @@ type Materializer interface {
 	Events(partition int32, stream []byte, from int64, n int) ([]StoredEvent, error)
 	// Command finds the events that a stream holds under a command id.
 	Command(partition int32, stream, id []byte) (Written, bool, error)
+	// Match finds an event that a condition rules out, which names types or tags. An index.ErrBroad is not final: it refuses the append alone.
+	Match(cond *wire.Condition) (offset int64, found bool, err error)
 }
 
 // CoreConfig sets a sequencer's bounds.

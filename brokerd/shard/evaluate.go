@@ -56,6 +56,9 @@ func (c *Core) evaluate(a *Append, f *flight) error {
 		return nil
 	}
 	if a.Attempt > 1 && !guarded(a) {
+		if done, err := c.ruledOutForEver(a); done || err != nil {
+			return err
+		}
 		c.reply(a, wire.AppendResult{Code: wire.Unknown, Detail: "an earlier attempt is not in the log, but may still arrive"})
 		return nil
 	}
@@ -70,6 +73,10 @@ func (c *Core) evaluate(a *Append, f *flight) error {
 		if refused || err != nil {
 			return err
 		}
+	}
+	// After the versions: a guarded append that was stored before has found its own events by now, and is not ruled out by them.
+	if out, err := c.ruledOut(a, f); out || err != nil {
+		return err
 	}
 	return c.take(a, f)
 }

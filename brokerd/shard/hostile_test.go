@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -30,6 +31,10 @@ func TestHostileHeaders(t *testing.T) {
 		"forged id":         header(wire.HeaderID, make([]byte, 16)),
 		"long command id":   header(wire.HeaderCommandID, make([]byte, 300)),
 		"forged command id": header(wire.HeaderCommandID, []byte("pay")),
+		"long type":         header(wire.HeaderType, make([]byte, 256)),
+		"long tag":          header(wire.HeaderTag, make([]byte, 256)),
+		"empty tag":         header(wire.HeaderTag, nil),
+		"many tags":         eventOf(uuid.New(), "x", strings.Split(strings.Repeat("t", wire.TermsMax+1), "")...),
 	} {
 		f.next++
 		r := f.send(wire.Append{Sequence: f.next, Attempt: 1, Writes: []wire.Write{{

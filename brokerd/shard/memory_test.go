@@ -3,6 +3,7 @@ package shard
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/strandlog/strand/internal/recordbatch"
@@ -16,6 +17,9 @@ type storedRecord struct {
 	Stream    string
 	Version   int64
 	Command   string
+	Kind      []byte
+	Tags      [][]byte
+	Seq       uint64 // of its frame
 }
 
 // recordsOf decodes the records of a frame without any of the code under test but the batch codec.
@@ -35,7 +39,9 @@ func recordsOf(f *Frame) ([]storedRecord, error) {
 				id, _ := r.Headers.Get(wire.HeaderID)
 				v, _ := r.Headers.Get(wire.HeaderVersion)
 				c, _ := r.Headers.Get(wire.HeaderCommandID)
+				kind, tags := typeAndTags(r.Headers)
 				out = append(out, storedRecord{
+					Kind: kind, Tags: tags, Seq: f.Seq,
 					StoredEvent: StoredEvent{ID: uuid.UUID(id), Offset: r.Offset, Timestamp: r.Timestamp},
 					Partition:   e.Partition, Stream: string(r.Key), Version: int64(binary.BigEndian.Uint64(v)), Command: string(c),
 				})
@@ -43,6 +49,27 @@ func recordsOf(f *Frame) ([]storedRecord, error) {
 		}
 	}
 	return out, nil
+}
+
+func typeAndTags(h recordbatch.Headers) (kind []byte, tags [][]byte) {
+	for key, value := range h.All() {
+		switch string(key) {
+		case wire.HeaderType:
+			kind = value
+		case wire.HeaderTag:
+			tags = append(tags, value)
+		}
+	}
+	return kind, tags
+}
+
+// ruledOutBy says whether a condition rules an event out.
+func (r *storedRecord) ruledOutBy(cond *wire.Condition) bool {
+	has := func(terms [][]byte, term []byte) bool {
+		return slices.ContainsFunc(terms, func(t []byte) bool { return string(t) == string(term) })
+	}
+	return r.Partition == cond.Partition && r.Offset >= cond.After && (len(cond.Types) == 0 || has(cond.Types, r.Kind)) &&
+		!slices.ContainsFunc(cond.Tags, func(tag []byte) bool { return !has(r.Tags, tag) })
 }
 
 // memory is a materializer in plain maps.
@@ -90,6 +117,17 @@ func (m *memory) Events(_ int32, stream []byte, from int64, n int) ([]StoredEven
 		}
 	}
 	return out, nil
+}
+
+func (m *memory) Match(cond *wire.Condition) (int64, bool, error) {
+	for _, records := range m.streams {
+		for i := range records {
+			if records[i].ruledOutBy(cond) {
+				return records[i].Offset, true, nil
+			}
+		}
+	}
+	return 0, false, nil
 }
 
 func (m *memory) Command(_ int32, stream, id []byte) (Written, bool, error) {

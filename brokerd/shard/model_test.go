@@ -33,7 +33,7 @@ func TestModel(t *testing.T) {
 				if _, ok := c.route(); !ok {
 					t.Skip("nobody serves")
 				}
-				o := drawOp(t, sequences)
+				o := c.drawOp(t, sequences)
 				c.ops = append(c.ops, o)
 				c.send(o)
 			},
@@ -42,7 +42,7 @@ func TestModel(t *testing.T) {
 					t.Skip("nobody serves")
 				}
 				for range rapid.IntRange(2, 6).Draw(t, "appends") {
-					o := drawOp(t, sequences)
+					o := c.drawOp(t, sequences)
 					c.ops = append(c.ops, o)
 					c.send(o)
 					c.arrive(len(c.requests) - 1)
@@ -131,6 +131,10 @@ func TestModel(t *testing.T) {
 				count("indefinite")
 			case o.result.Code == wire.Conflict:
 				count("conflict")
+			case o.result.Code == wire.ConditionFailed:
+				count("ruled out")
+			case o.result.Code == wire.OffsetRange:
+				count("beyond the end")
 			case o.result.Duplicate:
 				count("duplicate")
 			default:
@@ -139,7 +143,7 @@ func TestModel(t *testing.T) {
 		}
 	})
 	t.Logf("outcomes: %v", stats)
-	for _, name := range []string{"void", "indefinite", "conflict", "duplicate", "stored"} {
+	for _, name := range []string{"void", "indefinite", "conflict", "ruled out", "beyond the end", "duplicate", "stored"} {
 		if stats[name] == 0 {
 			t.Errorf("no schedule led to %q: the model does not reach what it is for", name)
 		}
@@ -156,7 +160,7 @@ func (c *cluster) firstOf(k int) int {
 	return k
 }
 
-func drawOp(t *rapid.T, sequences map[uint64]uint64) *op {
+func (c *cluster) drawOp(t *rapid.T, sequences map[uint64]uint64) *op {
 	producer := rapid.Uint64Range(1, 3).Draw(t, "producer")
 	sequences[producer]++
 	stream := fmt.Sprintf("s-%d", rapid.IntRange(0, 2).Draw(t, "stream"))
@@ -169,7 +173,17 @@ func drawOp(t *rapid.T, sequences map[uint64]uint64) *op {
 	for i := range rapid.IntRange(1, 3).Draw(t, "events") {
 		id := uuid.UUID{byte(producer), byte(i)}
 		id[8], id[9] = byte(o.sequence>>8), byte(o.sequence)
-		o.write.Events = append(o.write.Events, wire.Event{ID: id, Value: []byte("value")})
+		o.write.Events = append(o.write.Events, drawEvent(t, id))
+	}
+	if len(o.write.CommandID) == 0 && rapid.IntRange(0, 3).Draw(t, "two streams") == 0 {
+		other := fmt.Sprintf("s-%d", (int(stream[2]-'0')+rapid.IntRange(1, 2).Draw(t, "other"))%3)
+		id := uuid.UUID{byte(producer), 100}
+		id[8], id[9] = byte(o.sequence>>8), byte(o.sequence)
+		o.also = &wire.Write{Stream: []byte(other), Partition: partitionOf(other), Expected: wire.Expected(rapid.Int64Range(-1, 3).Draw(t, "expected too"))}
+		o.also.Events = append(o.also.Events, drawEvent(t, id))
+	}
+	if rapid.Bool().Draw(t, "conditional") {
+		o.conditions = c.drawConditions(t)
 	}
 	return o
 }

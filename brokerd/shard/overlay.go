@@ -10,6 +10,7 @@ type overlay struct {
 	commands  map[commandKey]inflightAppend
 	producers map[uint64]inflightNewest // highest sequence of each producer
 	keys      map[string]inflightNewest // newest offset plus 1 of each key of a table topic
+	terms     inflightTerms
 }
 
 // inflightNewest is a value that the newest frame in flight that touches it gave it.
@@ -46,6 +47,7 @@ func newOverlay() overlay {
 		commands:  map[commandKey]inflightAppend{},
 		producers: map[uint64]inflightNewest{},
 		keys:      map[string]inflightNewest{},
+		terms:     newInflightTerms(),
 	}
 }
 
@@ -55,6 +57,7 @@ func (o *overlay) clear() {
 	clear(o.commands)
 	clear(o.producers)
 	clear(o.keys)
+	o.terms.reset()
 }
 
 // settle drops what the frame at seq and those before it changed: it is committed state now.
@@ -63,6 +66,7 @@ func (o *overlay) settle(seq uint64, empty bool) {
 		o.clear()
 		return
 	}
+	o.terms.reset()
 	for k, h := range o.heads {
 		if h.seq <= seq {
 			delete(o.heads, k)

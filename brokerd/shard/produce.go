@@ -28,7 +28,7 @@ func (s *Shard) Produce(session, producer uint64, batches []wire.ProduceBatch, b
 		done(results)
 		return
 	}
-	s.submit(admitted, bytes, func(answers []wire.AppendResult) {
+	s.enqueue(admitted, bytes, func(answers []wire.AppendResult) {
 		for i, r := range answers {
 			results[places[i]] = s.produced(r)
 		}

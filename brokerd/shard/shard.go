@@ -178,11 +178,11 @@ func (s *Shard) Append(session, producer uint64, epoch uint32, appends []wire.Ap
 	for i := range appends {
 		batch[i] = Append{Append: appends[i], Producer: producer, ProducerEpoch: epoch, Session: session}
 	}
-	s.submit(batch, bytes, done)
+	s.enqueue(batch, bytes, done)
 }
 
-// submit hands appends to the sequencer, or refuses them all.
-func (s *Shard) submit(batch []Append, bytes int, done func([]wire.AppendResult)) {
+// enqueue hands appends to the sequencer, or refuses them all.
+func (s *Shard) enqueue(batch []Append, bytes int, done func([]wire.AppendResult)) {
 	req := &request{results: make([]wire.AppendResult, len(batch)), left: len(batch), bytes: bytes, done: done}
 	s.mu.Lock()
 	refusal := wire.AppendResult{}
@@ -223,7 +223,7 @@ func (s *Shard) confirm(ctx context.Context) wire.AppendResult { return s.wait(c
 // wait hands in one append of this node and waits for its answer.
 func (s *Shard) wait(ctx context.Context, a Append) wire.AppendResult {
 	answer := make(chan wire.AppendResult, 1)
-	s.submit([]Append{a}, 0, func(r []wire.AppendResult) { answer <- r[0] })
+	s.enqueue([]Append{a}, 0, func(r []wire.AppendResult) { answer <- r[0] })
 	select {
 	case r := <-answer:
 		return r

@@ -559,15 +559,17 @@ func TestInvalidAppends(t *testing.T) {
 	f := newFixture(t)
 	event := []wire.Event{{ID: uuid.New()}}
 	for name, a := range map[string]wire.Append{
-		"no events":         {Sequence: 1, Attempt: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: partitionOf("s-0")}}},
-		"no name":           {Sequence: 1, Attempt: 1, Writes: []wire.Write{{Events: event}}},
-		"long name":         {Sequence: 1, Attempt: 1, Writes: []wire.Write{{Stream: make([]byte, 256), Events: event}}},
-		"no such partition": {Sequence: 1, Attempt: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: 77, Events: event}}},
-		"wrong partition":   {Sequence: 1, Attempt: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: (partitionOf("s-0") + 1) % 3, Events: event}}},
-		"no sequence":       {Attempt: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: partitionOf("s-0"), Events: event}}},
-		"no attempt":        {Sequence: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: partitionOf("s-0"), Events: event}}},
-		"bad expectation":   {Sequence: 1, Attempt: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: partitionOf("s-0"), Expected: -3, Events: event}}},
-		"conditions":        {Sequence: 1, Attempt: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: partitionOf("s-0"), Events: event}}, Conditions: []wire.Condition{{}}},
+		"no events":           {Sequence: 1, Attempt: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: partitionOf("s-0")}}},
+		"no name":             {Sequence: 1, Attempt: 1, Writes: []wire.Write{{Events: event}}},
+		"long name":           {Sequence: 1, Attempt: 1, Writes: []wire.Write{{Stream: make([]byte, 256), Events: event}}},
+		"no such partition":   {Sequence: 1, Attempt: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: 77, Events: event}}},
+		"wrong partition":     {Sequence: 1, Attempt: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: (partitionOf("s-0") + 1) % 3, Events: event}}},
+		"no sequence":         {Attempt: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: partitionOf("s-0"), Events: event}}},
+		"no attempt":          {Sequence: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: partitionOf("s-0"), Events: event}}},
+		"bad expectation":     {Sequence: 1, Attempt: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: partitionOf("s-0"), Expected: -3, Events: event}}},
+		"no writes":           {Sequence: 1, Attempt: 1, Conditions: []wire.Condition{{}}},
+		"condition elsewhere": {Sequence: 1, Attempt: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: partitionOf("s-0"), Events: event}}, Conditions: []wire.Condition{{Partition: 77}}},
+		"condition before 0":  {Sequence: 1, Attempt: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: partitionOf("s-0"), Events: event}}, Conditions: []wire.Condition{{After: -1}}},
 		"stream twice": {Sequence: 1, Attempt: 1, Writes: []wire.Write{
 			{Stream: []byte("s-0"), Partition: partitionOf("s-0"), Events: event}, {Stream: []byte("s-0"), Partition: partitionOf("s-0"), Events: event}}},
 	} {

@@ -232,9 +232,7 @@ func (s *store) Apply(c Committed) error {
 		return s.err
 	}
 	s.queue = append(s.queue, c)
-	for _, e := range c.Frame.Entries {
-		s.queued += len(e.Batches)
-	}
+	s.queued += size(&c.Frame)
 	s.applied = c.State
 	s.wake.Broadcast()
 	return nil
@@ -276,11 +274,7 @@ func (s *store) write() {
 				tell(waiting, s.fail(err))
 				return
 			}
-		}
-		for i := range work {
-			for _, e := range work[i].Frame.Entries {
-				unindexed += len(e.Batches)
-			}
+			unindexed += size(&work[i].Frame)
 		}
 		if len(work) > 0 {
 			written = work[len(work)-1].State
@@ -296,11 +290,24 @@ func (s *store) write() {
 	}
 }
 
+// tell answers those who wait for a run.
+func tell(waiting []chan error, err error) {
+	for _, done := range waiting {
+		done <- err
+	}
+}
+
+// size is the bytes of a frame's batches.
+func size(f *Frame) (n int) {
+	for _, e := range f.Entries {
+		n += len(e.Batches)
+	}
+	return n
+}
+
 // place writes one frame into segments and tail and lets readers see it.
 func (s *store) place(c *Committed, tail *index.Tail) error {
-	size := 0
 	for _, e := range c.Frame.Entries {
-		size += len(e.Batches)
 		slot, _ := s.layout.Slot(e.Partition)
 		for rest := e.Batches; len(rest) > 0; {
 			batch, after, err := recordbatch.Parse(rest)
@@ -320,7 +327,7 @@ func (s *store) place(c *Committed, tail *index.Tail) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.written = c.State
-	s.queued -= size
+	s.queued -= size(&c.Frame)
 	if s.changed != nil {
 		close(s.changed)
 		s.changed = nil
@@ -332,7 +339,7 @@ func (s *store) place(c *Committed, tail *index.Tail) error {
 	return nil
 }
 
-// indexBatch adds the records of a batch that lies at a place to the tail.
+// indexBatch adds the records of a batch that lies at a place to the tail, as the topic's kind has it.
 func indexBatch(kind string, tail *index.Tail, partition int32, batch recordbatch.Batch, at segment.Place) error {
 	switch kind {
 	case wire.KindPlain:
@@ -340,18 +347,25 @@ func indexBatch(kind string, tail *index.Tail, partition int32, batch recordbatc
 	case wire.KindTable:
 		return indexKeys(tail, partition, batch, at)
 	}
+	return indexEvents(tail, partition, batch, at)
+}
+
+func indexEvents(tail *index.Tail, partition int32, batch recordbatch.Batch, at segment.Place) error {
 	raw := batch.Bytes()
+	var kind []byte
+	var tags [][]byte
 	for r, err := range batch.Records() {
 		if err != nil {
 			return fmt.Errorf("partition %d: %w", partition, err)
 		}
+		kind, tags = termsOf(r.Headers, tags[:0])
 		version, err := versionOf(r.Headers)
 		if err != nil {
 			return fmt.Errorf("partition %d at offset %d: %w", partition, r.Offset, err)
 		}
 		command, _ := r.Headers.Get(wire.HeaderCommandID)
 		if err := tail.Add(index.Entry{
-			Partition: partition, Stream: string(r.Key), Version: version, CommandID: string(command),
+			Partition: partition, Stream: string(r.Key), Version: version, CommandID: string(command), Type: kind, Tags: tags,
 			Pointer: index.Pointer{
 				Offset: r.Offset, Timestamp: r.Timestamp,
 				Place: segment.Place{File: at.File, Pos: at.Pos + int64(r.Pos)},
@@ -449,16 +463,9 @@ func (s *store) fail(err error) error {
 		close(s.lagSpace)
 		s.lagSpace = nil
 	}
-	tell(s.runs, failed)
+	tell(s.runs, s.err)
 	s.runs = nil
 	return failed
-}
-
-// tell answers those who wait for a run of the index.
-func tell(waiting []chan error, err error) {
-	for _, done := range waiting {
-		done <- err
-	}
 }
 
 // reach waits until everything that was committed before the call, and at least offset next of a slot, can be read.

@@ -114,6 +114,22 @@ func (b *Builder) AppendTo(dst []byte) []byte {
 	return dst
 }
 
+// Bytes is the finished batch, not compressed, without a copy: the bytes are the builder's, until it is used again.
+func (b *Builder) Bytes() []byte {
+	if b.count == 0 {
+		return nil
+	}
+	b.finish(b.buf, None)
+	return b.buf
+}
+
+// Use moves what was appended to other memory, whose content is lost, and returns the memory that the builder had.
+func (b *Builder) Use(memory []byte) []byte {
+	old := b.buf
+	b.buf = append(memory[:0], b.buf...)
+	return old
+}
+
 // finish writes the header of a batch whose records stand behind it.
 func (b *Builder) finish(batch []byte, codec Codec) {
 	by := nobody

@@ -74,3 +74,28 @@ func TestBuilderForgetsAtReset(t *testing.T) {
 		t.Error("a batch differs after the builder was used")
 	}
 }
+
+func TestBuilderInBorrowedMemory(t *testing.T) {
+	var b recordbatch.Builder
+	small, large := make([]byte, 100), make([]byte, 1000)
+	if had := b.Use(small); had != nil {
+		t.Errorf("a fresh builder had %d bytes", cap(had))
+	}
+	b.Reset(7, 0, 1)
+	b.Append(recordbatch.Entry{Key: []byte("a")})
+	if had := b.Use(large); &had[:1][0] != &small[0] {
+		t.Error("the builder left other memory than it was given")
+	}
+	b.Append(recordbatch.Entry{Key: []byte("b")})
+	got := b.Bytes()
+	if &got[0] != &large[0] {
+		t.Error("the batch was made in other memory")
+	}
+	if want := build(7, 0, 1, record{Key: []byte("a")}, record{Key: []byte("b")}); !bytes.Equal(got, want) || !bytes.Equal(b.AppendTo(nil), want) {
+		t.Errorf("the batch is %x, want %x", got, want)
+	}
+	b.Reset(0, 0, 0)
+	if b.Bytes() != nil {
+		t.Error("an empty batch has bytes")
+	}
+}

@@ -14,7 +14,8 @@ import (
 // known reports whether an error is one that callers are told of.
 func known(err error) bool {
 	_, ok := errors.AsType[*recordbatch.FormatError](err)
-	return ok && (errors.Is(err, recordbatch.ErrShort) || errors.Is(err, recordbatch.ErrCorrupt) || errors.Is(err, recordbatch.ErrUnsupported))
+	return ok && (errors.Is(err, recordbatch.ErrShort) || errors.Is(err, recordbatch.ErrCorrupt) || errors.Is(err, recordbatch.ErrUnsupported) ||
+		errors.Is(err, recordbatch.ErrTooLarge))
 }
 
 // FuzzParse feeds the bytes behind a header that is made to fit them, so that the fuzzer gets to the records. A batch that is accepted
@@ -97,6 +98,45 @@ func FuzzParseAnyBytes(f *testing.F) {
 			if err != nil {
 				break
 			}
+		}
+	})
+}
+
+// FuzzInflate feeds bytes as if a codec had written them. What is accepted is read as the same records when it is stored as it inflates.
+func FuzzInflate(f *testing.F) {
+	for _, c := range codecs {
+		raw := buildWith(c, repetitive(9)...)
+		f.Add(uint8(c), uint16(9), raw[recordbatch.HeaderBytes:])
+	}
+	f.Add(uint8(recordbatch.Zstd), uint16(1), rle(129))
+	f.Fuzz(func(t *testing.T, codec uint8, count uint16, body []byte) {
+		raw := withBody(recordbatch.Codec(codec&7), int(count), body)
+		batch, _, err := recordbatch.Parse(raw)
+		if err != nil {
+			if !known(err) {
+				t.Fatalf("error %v", err)
+			}
+			return
+		}
+		var got []record
+		for r, err := range batch.Records() {
+			if err != nil {
+				if !errors.Is(err, recordbatch.ErrCorrupt) && !errors.Is(err, recordbatch.ErrTooLarge) {
+					t.Fatalf("error %v", err)
+				}
+				return
+			}
+			got = append(got, record{r.Offset, r.Timestamp, r.Key, r.Value, headersOf(r.Headers)})
+		}
+		if len(got) != int(count) {
+			t.Fatalf("%d records, not %d", len(got), count)
+		}
+		again, _, err := recordbatch.Parse(build(100, 5000, 7, got...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(got, recordsOf(t, again)); diff != "" {
+			t.Fatalf("records of a batch built of them (-want +got):\n%s", diff)
 		}
 	})
 }

@@ -45,7 +45,8 @@ type Event struct {
 	Value       []byte
 }
 
-// Condition refuses an append when an event with one of the types and all of the tags lies at or after an offset of a partition.
+// Condition refuses an append when an event with one of the types and all of the tags lies at or after an offset of a partition. No types stand for any
+// type, no tags for any tags. The partition is one of the shard's that the append is for.
 type Condition struct {
 	Partition int32
 	After     int64
@@ -68,8 +69,8 @@ type AppendResult struct {
 	Detail    string
 	Duplicate bool          // OK, but stored by an earlier attempt or an earlier use of the command id
 	Timestamp int64         // record time, ms since 1970 (OK)
-	Write     int           // index of the write (Conflict, Invalid) or the condition (ConditionFailed) that was the reason
-	Actual    int64         // version of that write's stream (Conflict), offset of an event that the condition rules out (ConditionFailed)
+	Write     int           // index of the write (Conflict, Invalid) or the condition (ConditionFailed, OffsetRange) that was the reason
+	Actual    int64         // version of that write's stream (Conflict), offset of an event that the condition rules out (ConditionFailed), end of its partition (OffsetRange)
 	Writes    []WriteResult // OK: one for each write
 }
 

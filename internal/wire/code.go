@@ -18,7 +18,7 @@ const (
 	IDReuse         Code = 8  // definite: the sequence was used before for other content
 	UnknownTopic    Code = 9  // definite
 	TopicExists     Code = 10 // definite
-	OffsetRange     Code = 11 // the offset is outside [Start, HighWatermark]
+	OffsetRange     Code = 11 // the offset is outside [Start, HighWatermark]; of an append: a condition looks from beyond the end of its partition on, definite
 	Stale           Code = 12 // this node has not reached what the client has seen
 	Corrupt         Code = 13 // the shard's log is damaged: it serves nothing
 	LogDiverged     Code = 14 // the log lost acknowledged records: it serves nothing until an operator decides

@@ -45,10 +45,17 @@ func FuzzFramesRequest(f *testing.F)  { fuzzMessage(f, new(FramesRequest)) }
 func FuzzFramesResponse(f *testing.F) { fuzzMessage(f, new(FramesResponse)) }
 func FuzzStreamResponse(f *testing.F) { fuzzMessage(f, new(StreamResponse)) }
 
+func FuzzProduceRequest(f *testing.F)       { fuzzMessage(f, new(ProduceRequest)) }
+func FuzzProduceResponse(f *testing.F)      { fuzzMessage(f, new(ProduceResponse)) }
+func FuzzGetRequest(f *testing.F)           { fuzzMessage(f, new(GetRequest)) }
+func FuzzGetResponse(f *testing.F)          { fuzzMessage(f, new(GetResponse)) }
+func FuzzDeleteBeforeRequest(f *testing.F)  { fuzzMessage(f, new(DeleteBeforeRequest)) }
+func FuzzDeleteBeforeResponse(f *testing.F) { fuzzMessage(f, new(DeleteBeforeResponse)) }
+
 func topicSamples() (TopicRequest, TopicResponse) {
 	id := uuid.MustParse("0190b5a4-7c7e-7000-8000-0123456789ab")
-	spec := TopicSpec{Name: "events", Kind: "versioned", Partitions: 2, Shards: 1}
-	return TopicRequest{Spec: &spec, Name: "events", ID: id}, TopicResponse{Code: TopicExists, Detail: "it exists", Topics: []TopicInfo{{
+	spec := TopicSpec{Name: "clicks", Kind: KindPlain, Partitions: 2, Shards: 1, Retention: Retention{AgeMS: 1 << 40, Bytes: 1}, ProducerTime: true}
+	return TopicRequest{Spec: &spec, Name: "clicks", ID: id}, TopicResponse{Code: TopicExists, Detail: "it exists", Topics: []TopicInfo{{
 		TopicSpec: spec, ID: id, LogID: id, State: "ready", Created: time.UnixMilli(1750000000000).UTC(),
 		Shard: []ShardInfo{{State: ShardServing, Epoch: 3, Session: 1<<64 - 1, Partitions: []PartitionInfo{{Partition: 1, HighWatermark: 9}}}},
 	}}}

@@ -38,7 +38,7 @@ type ProduceResult struct {
 
 const (
 	produceBatchBytesMin  = 3
-	produceResultBytesMin = 3
+	produceResultBytesMin = 2
 )
 
 // AppendTo appends the encoded request to dst.
@@ -87,7 +87,6 @@ func (m *ProduceResponse) AppendTo(dst []byte) []byte {
 		dst = append(dst, byte(r.Code))
 		if r.Code != OK {
 			dst = appendDetail(dst, r.Detail)
-			dst = append(dst, 0) // as long as the shortest result that is OK
 			continue
 		}
 		dst = appendBool(dst, r.Duplicate)
@@ -109,9 +108,6 @@ func (m *ProduceResponse) Decode(b []byte) error {
 		*r = ProduceResult{Code: Code(d.byte("result code"))}
 		if r.Code != OK {
 			r.Detail = d.detail()
-			if d.byte("padding") != 0 {
-				d.fail("padding", "it is not 0")
-			}
 		} else {
 			r.Duplicate = d.bool("duplicate")
 			r.BaseOffset = d.int64("base offset")

@@ -50,6 +50,28 @@ func samples() map[string]message {
 		"stream response": &StreamResponse{Epoch: 3, Head: 2, Records: []StreamRecord{
 			{Version: 1, Offset: 7, Timestamp: 1750000000000, Raw: []byte("12345678")}, {Version: 2, Offset: 9, Raw: []byte("abcdefg")},
 		}},
+		"produce request": &ProduceRequest{Producer: 1<<64 - 1, Batches: []ProduceBatch{
+			{Partition: 3, Attempt: 1, Batch: []byte("a batch")},
+			{Partition: 1023, Attempt: 1<<32 - 1, Batch: []byte("b")},
+			{Attempt: 2},
+		}},
+		"empty produce request": &ProduceRequest{Producer: 1},
+		"produce response": &ProduceResponse{Epoch: 12, Results: []ProduceResult{
+			{BaseOffset: 1 << 50, Timestamp: 1750000000000},
+			{Duplicate: true, BaseOffset: 1, Timestamp: -1},
+			{Code: OutOfOrder, Detail: "no"},
+			{Code: Unknown},
+			{},
+		}},
+		"refused produce response":       &ProduceResponse{Code: NotLeader, Detail: "follow", Epoch: 1<<64 - 1},
+		"get request":                    &GetRequest{Partition: 2, Key: []byte("k"), Strict: true, MinEpoch: 1, MinOffset: 1 << 40},
+		"get request of nothing":         &GetRequest{},
+		"get response":                   &GetResponse{Epoch: 3, Offset: 1 << 50, Timestamp: 1750000000000, Record: []byte("12345678")},
+		"get response without a record":  &GetResponse{Epoch: 1<<64 - 1},
+		"refused get response":           &GetResponse{Code: Stale, Detail: "behind"},
+		"delete-before request":          &DeleteBeforeRequest{Partition: 1023, Offset: 1 << 50},
+		"delete-before response":         &DeleteBeforeResponse{Epoch: 3, Start: 1 << 50, HighWatermark: 1<<50 + 7},
+		"refused delete-before response": &DeleteBeforeResponse{Code: OffsetRange, Detail: "beyond", Start: 5, HighWatermark: 9},
 	}
 }
 
@@ -70,8 +92,20 @@ func fresh(m message) message {
 		return new(FramesRequest)
 	case *FramesResponse:
 		return new(FramesResponse)
-	default:
+	case *StreamResponse:
 		return new(StreamResponse)
+	case *ProduceRequest:
+		return new(ProduceRequest)
+	case *ProduceResponse:
+		return new(ProduceResponse)
+	case *GetRequest:
+		return new(GetRequest)
+	case *GetResponse:
+		return new(GetResponse)
+	case *DeleteBeforeRequest:
+		return new(DeleteBeforeRequest)
+	default:
+		return new(DeleteBeforeResponse)
 	}
 }
 
@@ -167,13 +201,15 @@ func TestDetailIsCutNotRefused(t *testing.T) {
 }
 
 func TestDecodeAllocatesNothingOnceItHasGrown(t *testing.T) {
-	b := samples()["append request"].AppendTo(nil)
-	var m AppendRequest
-	if allocs := testing.AllocsPerRun(100, func() {
-		if err := m.Decode(b); err != nil {
-			t.Fatal(err)
+	for _, name := range []string{"append request", "produce request", "get request", "get response"} {
+		b := samples()[name].AppendTo(nil)
+		m := fresh(samples()[name])
+		if allocs := testing.AllocsPerRun(100, func() {
+			if err := m.Decode(b); err != nil {
+				t.Fatal(err)
+			}
+		}); allocs != 0 {
+			t.Errorf("%s: %v allocations a message", name, allocs)
 		}
-	}); allocs != 0 {
-		t.Errorf("%v allocations a message", allocs)
 	}
 }
