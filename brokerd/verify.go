@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -100,15 +101,16 @@ func writeReport(w io.Writer, r broker.VerifyReport) error {
 	if r.Damage {
 		verdict = "DAMAGED"
 	}
-	text := fmt.Sprintf("\n%d records, %d bytes: %s\n", r.Records, r.Bytes, verdict)
+	var text strings.Builder
+	fmt.Fprintf(&text, "\n%d records, %d bytes: %s\n", r.Records, r.Bytes, verdict)
 	for _, t := range r.Topics {
 		for _, d := range t.Damage {
-			text += fmt.Sprintf("  %s: %s\n", t.Topic, d)
+			fmt.Fprintf(&text, "  %s: %s\n", t.Topic, d)
 		}
 		if t.Unchecked > 0 {
-			text += fmt.Sprintf("  %s: the versions of %d records were not checked: there are too many streams\n", t.Topic, t.Unchecked)
+			fmt.Fprintf(&text, "  %s: the versions of %d records were not checked: there are too many streams\n", t.Topic, t.Unchecked)
 		}
 	}
-	_, err := io.WriteString(w, text)
+	_, err := io.WriteString(w, text.String())
 	return err
 }
