@@ -122,7 +122,7 @@ var floors = []floor{
 		name: "command",
 		on:   []string{"node", "settings", "log"}, // the operator's commands are clients
 		packages: map[string]string{
-			"brokerd": "Is the daemon's command line: dev, serve, version, and the signals that stop a node.",
+			"brokerd": "Is the daemon's command line: dev, serve, verify, backup, restore, version, and the signals that stop a node.",
 		},
 	},
 

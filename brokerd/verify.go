@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	"github.com/strandlog/strand/brokerd/broker"
-	"github.com/strandlog/strand/commitlog"
 )
 
 func verifyCommand() *cobra.Command {
@@ -44,7 +44,7 @@ The exit code is 0 when all is sound, and 3 when damage was found. Progress is t
 				if server == "" {
 					report, err = broker.VerifyDir(ctx, args[0], progress)
 				} else {
-					report, err = verifyServer(ctx, server, progress)
+					report, err = broker.VerifyServer(ctx, server, progress)
 				}
 				if err != nil {
 					return err
@@ -70,15 +70,6 @@ The exit code is 0 when all is sound, and 3 when damage was found. Progress is t
 
 // errDamage ends verify with an exit code of its own.
 var errDamage = errors.New("damage was found: see the report")
-
-func verifyServer(ctx context.Context, url string, progress broker.VerifyProgress) (broker.VerifyReport, error) {
-	client, err := commitlog.Dial(ctx, url)
-	if err != nil {
-		return broker.VerifyReport{}, err
-	}
-	report, err := broker.VerifyLive(ctx, client, progress)
-	return report, errors.Join(err, client.Close())
-}
 
 // tellProgress writes one line now and then. records is -1 when a topic is done.
 func tellProgress(w io.Writer, done, topic string, records, bytes int64) {
@@ -110,15 +101,16 @@ func writeReport(w io.Writer, r broker.VerifyReport) error {
 	if r.Damage {
 		verdict = "DAMAGED"
 	}
-	text := fmt.Sprintf("\n%d records, %d bytes: %s\n", r.Records, r.Bytes, verdict)
+	var text strings.Builder
+	fmt.Fprintf(&text, "\n%d records, %d bytes: %s\n", r.Records, r.Bytes, verdict)
 	for _, t := range r.Topics {
 		for _, d := range t.Damage {
-			text += fmt.Sprintf("  %s: %s\n", t.Topic, d)
+			fmt.Fprintf(&text, "  %s: %s\n", t.Topic, d)
 		}
 		if t.Unchecked > 0 {
-			text += fmt.Sprintf("  %s: the versions of %d records were not checked: there are too many streams\n", t.Topic, t.Unchecked)
+			fmt.Fprintf(&text, "  %s: the versions of %d records were not checked: there are too many streams\n", t.Topic, t.Unchecked)
 		}
 	}
-	_, err := io.WriteString(w, text)
+	_, err := io.WriteString(w, text.String())
 	return err
 }

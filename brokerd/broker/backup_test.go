@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/uuid"
 	"github.com/strandlog/strand/brokerd/broker"
 	"github.com/strandlog/strand/commitlog"
 	"github.com/strandlog/strand/eventstore"
@@ -37,10 +37,7 @@ func TestBackup(t *testing.T) {
 		<-a.progress
 	}
 	a.mu.Lock()
-	before := make(map[uuid.UUID]place, len(a.byID))
-	for id, at := range a.byID {
-		before[id] = at
-	}
+	before := maps.Clone(a.byID)
 	a.mu.Unlock()
 	dir := filepath.Join(t.TempDir(), "backup")
 	if _, err := b.Backup(t.Context(), dir); err != nil {

@@ -89,6 +89,9 @@ func TestFullDisk(t *testing.T) {
 		"caches, surprised twice over": {disk: "shards", min: 1, leave: 1 << 20},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if full(0, 1) == 0 && (test.disk == "log" || test.leave == 1<<20) {
+				t.Skip("make torture runs it")
+			}
 			t.Parallel()
 			dir := t.TempDir()
 			disk := filepath.Join(dir, test.disk)

@@ -75,7 +75,7 @@ func sumOf(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it is only read
 	sum := sha256.New()
 	if _, err := io.Copy(sum, f); err != nil {
 		return "", err
@@ -142,7 +142,7 @@ func (b *Broker) restoreShard(ctx context.Context, path string, from BackupTopic
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it is only read
 	publish, err := b.newRestorePublisher(engineStream(t, i).Name)
 	if err != nil {
 		return err

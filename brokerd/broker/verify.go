@@ -186,6 +186,16 @@ func inspected(dir, stream string) iter.Seq2[shard.Message, error] {
 // versionsMax is the number of streams of a live topic whose versions are checked at once.
 const versionsMax = 4 << 20
 
+// VerifyServer is [VerifyLive] of the node at a URL.
+func VerifyServer(ctx context.Context, url string, progress VerifyProgress) (VerifyReport, error) {
+	client, err := commitlog.Dial(ctx, url)
+	if err != nil {
+		return VerifyReport{}, err
+	}
+	report, err := VerifyLive(ctx, client, progress)
+	return report, errors.Join(err, client.Close())
+}
+
 // VerifyLive reads everything that a running node holds, as any client would: checksums, offsets without a gap, versions without a gap.
 func VerifyLive(ctx context.Context, client *commitlog.Client, progress VerifyProgress) (VerifyReport, error) {
 	var report VerifyReport

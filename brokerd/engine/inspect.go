@@ -82,7 +82,7 @@ func inspectBlock(path string, yield func(Message, error) bool) (more bool, err 
 	if err != nil {
 		return false, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it is only read
 	in := &blockReader{path: path, in: f}
 	for {
 		m, ok, err := in.next()
