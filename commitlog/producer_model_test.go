@@ -111,7 +111,7 @@ func (m *modelShelf) fail(req wire.ProduceRequest) (resp wire.ProduceResponse) {
 func modelSender(t *testing.T, p *Producer, l *ledger, sender, records int, pause time.Duration) {
 	for i := range records {
 		name := fmt.Sprintf("%d/%03d", sender, i)
-		if err := p.Send(t.Context(), Message{Value: []byte(name), Partition: to(int32((sender + i) % testPartitions))}, l.of(name)); err != nil {
+		if err := p.Send(t.Context(), Message{Value: []byte(name), Partition: new(int32((sender + i) % testPartitions))}, l.of(name)); err != nil {
 			t.Error(err)
 		}
 		wait(t.Context(), pause)
