@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 )
 
 // Config says where a node stores and listens. The zero value is an embedded node in a temporary directory that is removed by Close.
@@ -30,6 +31,9 @@ type Config struct {
 
 	// HeadsMax is the number of streams of a shard whose version is held in RAM, at most 64 B each. Default 4 Mi.
 	HeadsMax int
+
+	// RetentionInterval is how often plain and table topics are looked at for records that need not be kept. Default 10 s.
+	RetentionInterval time.Duration
 
 	// restore is called once the catalogue is open, before anything is served.
 	restore func(ctx context.Context, b *Broker) error
