@@ -41,6 +41,16 @@ func (s *Store) Append(ctx context.Context, stream string, expected Expected, ev
 // AppendAll adds events to several streams of one shard, all or nothing. A topic that was created with one shard has room for any of
 // its streams. The errors are those of Append.
 func (s *Store) AppendAll(ctx context.Context, writes ...Write) ([]Appended, error) {
+	if s.cfg.Observer == nil {
+		return s.appendAll(ctx, writes)
+	}
+	ctx, done := s.cfg.Observer.AppendStart(ctx, s.appendInfo(writes))
+	stored, err := s.appendAll(ctx, writes)
+	done(appendResult(stored, err))
+	return stored, err
+}
+
+func (s *Store) appendAll(ctx context.Context, writes []Write) ([]Appended, error) {
 	if len(writes) == 0 {
 		return nil, fmt.Errorf("%w: no write was given", ErrNothing)
 	}
