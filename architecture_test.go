@@ -73,6 +73,14 @@ var floors = []floor{
 		},
 	},
 
+	{
+		name: "observers",
+		on:   []string{"sides", "streams", "log"},
+		packages: map[string]string{
+			"telemetry": "Makes OpenTelemetry metrics and traces of what libraries tell their observers.",
+		},
+	},
+
 	// What brokerd runs.
 	{
 		name: "storage",
@@ -230,6 +238,26 @@ var modules = map[string]module{
 		tests: []string{everywhere},
 		why:   "finds goroutines that outlive a test",
 	},
+	"go.opentelemetry.io/otel": {
+		owners: []string{"telemetry"},
+		why:    "the interface of metrics and traces, and how a trace is written into headers",
+	},
+	"go.opentelemetry.io/otel/metric": {
+		owners: []string{"telemetry"},
+		why:    "the interface of metrics",
+	},
+	"go.opentelemetry.io/otel/sdk": {
+		tests: []string{"telemetry"},
+		why:   "keeps the spans that are to be looked at",
+	},
+	"go.opentelemetry.io/otel/sdk/metric": {
+		tests: []string{"telemetry"},
+		why:   "keeps the measurements that are to be looked at",
+	},
+	"go.opentelemetry.io/otel/trace": {
+		owners: []string{"telemetry"},
+		why:    "the interface of traces",
+	},
 	"golang.org/x/sync": {
 		owners: []string{"commitlog", "examples/chess"},
 		why:    "bounds what waits to be sent, by weight, and games that are imported at once",
@@ -248,6 +276,7 @@ var modules = map[string]module{
 var barred = map[string]string{
 	"github.com/nats-io/nats-server/v2": "the process boundary is a folder: only the daemon carries the engine",
 	"github.com/cockroachdb/pebble/v2":  "the index belongs to the daemon",
+	"go.opentelemetry.io/otel/sdk":      "where metrics and traces go is the program's choice",
 }
 
 func TestEveryPackageHasItsSentence(t *testing.T) {
