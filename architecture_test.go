@@ -65,7 +65,7 @@ var floors = []floor{
 	},
 	{
 		name: "suites",
-		on:   []string{"sides", "streams", "log"},
+		on:   []string{"sides", "streams", "log", "ground"},
 		packages: map[string]string{
 			"eventstore/eventstoretest":   "Is the law for logs, for the tests of those who write one.",
 			"aggregates/scenario":         "Lets a test say what was given, what is asked, and what must follow.",
@@ -94,7 +94,7 @@ var floors = []floor{
 		name: "lookup",
 		on:   []string{"storage", "ground"},
 		packages: map[string]string{
-			"brokerd/index": "Finds a stream's events, head and command ids in the segments.",
+			"brokerd/index": "Finds a stream's events, head and command ids in the segments, and events by type and tags.",
 		},
 	},
 	{

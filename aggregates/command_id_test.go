@@ -143,6 +143,34 @@ func TestACommandThatConflictsWithItself(t *testing.T) {
 	}
 }
 
+// All events of a command are its handling: they are stored, and come back, together.
+func TestACommandOfSeveralEvents(t *testing.T) {
+	log := newFaultyLog()
+	here, store := open(t, log, AccountType)
+	elsewhere := aggregates.NewRepository(store, AccountType)
+	several := DecideFunc(func(a Account) ([]Event, error) {
+		if a.Owner != "" {
+			return nil, ErrTaken
+		}
+		return []Event{Opened{"Alice"}, Deposited{100}, Withdrawn{30}}, nil
+	})
+	handle(t, here, "alice", Deposit{1})
+	first := handle(t, here, "alice", several, aggregates.CommandID("req-1"))
+	if len(first.Events) != 3 || first.Version != 4 || first.State.Balance != 71 {
+		t.Fatalf("root = %+v, want three events up to version 4", first)
+	}
+	handle(t, here, "alice", Deposit{1})
+	for name, again := range map[string]*aggregates.Repository[Account]{"here": here, "elsewhere": elsewhere} {
+		root := handle(t, again, "alice", several, aggregates.CommandID("req-1"))
+		if diff := cmp.Diff(first.Events, root.Events); diff != "" || root.Version != 5 || root.State.Balance != 72 {
+			t.Errorf("%s: root = %+v; events (-first +again):\n%s", name, root, diff)
+		}
+	}
+	if n := len(stored(t, store, "account-alice")); n != 5 {
+		t.Errorf("%d events are stored, want 5", n)
+	}
+}
+
 // The log stored the append at the first attempt, and its client learned of that only by asking again.
 func TestAnAppendWhoseFirstAnswerWasLost(t *testing.T) {
 	for name, opts := range map[string][]aggregates.HandleOption{"with an id": {aggregates.CommandID("req-1")}, "without": nil} {

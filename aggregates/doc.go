@@ -37,6 +37,13 @@
 // follows, is answered only after the leader was asked, when Handle had begun, whether the state it was decided on is the newest.
 // Load answers with what the log's leader has, which after a failover may for a moment be less than what another node acknowledged.
 //
+// # Commands that are sent again
+//
+// A command that is handled under a [CommandID] is handled once in its stream, however often and wherever it is sent: all of its events are stored
+// together with the id, and a later handling returns exactly those, all of them, and appends nothing. The id is looked up before Decide and again before any
+// refusal, and the log itself refuses a second use, so two processes that handle the command at once store it once. The id is remembered as long as
+// the stream is. It counts within one stream, and only once events are stored: what was refused, conflicted, or had no effect may be sent again.
+//
 // # States are values
 //
 // Evolve may write to a state; Decide may not. Nobody shares memory with the states that a repository keeps for later:

@@ -13,8 +13,11 @@ import (
 	"github.com/strandlog/strand/commitlog"
 )
 
-// brokerDir tells this program, started again, to be a broker with its data in that directory.
-const brokerDir = "STRAND_BENCH_BROKER_DIR"
+// brokerDir tells this program, started again, to be a broker with its data in that directory; brokerProfile, to write a CPU profile of its start.
+const (
+	brokerDir     = "STRAND_BENCH_BROKER_DIR"
+	brokerProfile = "STRAND_BENCH_BROKER_PROFILE"
+)
 
 // serveBroker is the broker's process: brokerd as a child that can be asked for memory and profiles. It says whether this process is one.
 func serveBroker() (served bool, err error) {
@@ -23,12 +26,21 @@ func serveBroker() (served bool, err error) {
 		return false, nil
 	}
 	ctx := context.Background()
+	profiler := &process.Profiler{}
+	profile := os.Getenv(brokerProfile)
+	if profile != "" {
+		if err := profiler.Start(profile); err != nil {
+			return true, process.Refuse(os.Stdout, err)
+		}
+	}
 	b, err := broker.Start(ctx, broker.Config{Dir: dir, Listen: "127.0.0.1:0"})
+	if err == nil && profile != "" {
+		err = profiler.Stop()
+	}
 	if err != nil {
 		return true, process.Refuse(os.Stdout, err)
 	}
-	profiler := &process.Profiler{}
-	commands := map[string]process.Command{"free": process.Free, "profile": profiler.Switch}
+	commands := map[string]process.Command{"free": process.Free, "profile": profiler.Switch, "heap": process.WriteHeap}
 	return true, errors.Join(process.Serve(os.Stdin, os.Stdout, b.URL(), commands), b.Close(ctx))
 }
 
@@ -38,13 +50,13 @@ type node struct {
 	client *commitlog.Client
 }
 
-func startNode(ctx context.Context, dir string) (*node, error) {
+func startNode(ctx context.Context, dir string, environment ...string) (*node, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	command := exec.CommandContext(context.WithoutCancel(ctx), program) // it is asked to end, not cut off
-	command.Env = append(os.Environ(), brokerDir+"="+dir)
+	command.Env = append(append(os.Environ(), brokerDir+"="+dir), environment...)
 	child, err := process.Start(ctx, command)
 	if err != nil {
 		return nil, err

@@ -47,20 +47,20 @@ func (s *strand) memory(ctx context.Context, task workload.Task) (result workloa
 		if err != nil {
 			return 0, err
 		}
-		if _, err := n.child.Ask("free"); err != nil {
-			return 0, err
-		}
-		return n.child.RSS()
+		return n.child.SettledRSS(ctx)
 	}
 	before, err := resident(0, task.Scale.MemoryFrom)
 	if err != nil {
 		return workload.Result{}, err
 	}
 	after, err := resident(task.Scale.MemoryFrom, task.Scale.MemoryTo)
+	if s.profiles != "" && err == nil {
+		_, err = n.child.Ask("heap " + filepath.Join(s.profiles, profileName(task.Bench)+"-heap.pprof"))
+	}
 	slope := float64(after-before) / float64(task.Scale.MemoryTo-task.Scale.MemoryFrom)
 	return workload.Result{
 		Values: []float64{slope},
-		Note: fmt.Sprintf("%d MiB at %d streams, %d MiB at %d; unused memory given back before measuring",
+		Note: fmt.Sprintf("%d MiB at %d streams, %d MiB at %d; at rest, unused memory given back",
 			before>>20, task.Scale.MemoryFrom, after>>20, task.Scale.MemoryTo),
 	}, err
 }

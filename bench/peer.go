@@ -32,7 +32,7 @@ func (p *peer) run(ctx context.Context, t turn, task workload.Task) (workload.Re
 		p.child, p.failed = process.Start(ctx, exec.CommandContext(context.WithoutCancel(ctx), p.program, p.name, p.dir))
 	}
 	if p.failed != nil {
-		return workload.Result{}, &absentError{p.failed.Error()}
+		return workload.Result{}, absence(p.failed)
 	}
 	question, err := json.Marshal(task)
 	if err != nil {
@@ -42,7 +42,7 @@ func (p *peer) run(ctx context.Context, t turn, task workload.Task) (workload.Re
 	defer stop()
 	answer, err := p.child.Ask("run " + string(question))
 	if err != nil {
-		return workload.Result{}, &absentError{err.Error()}
+		return workload.Result{}, absence(err)
 	}
 	var result workload.Result
 	return result, json.Unmarshal([]byte(answer), &result)

@@ -51,7 +51,7 @@ func (s *strand) kill(ctx context.Context, task workload.Task) (workload.Result,
 	}
 	began := time.Now()
 	r.node.kill()
-	n, err := startNode(ctx, r.dir)
+	n, err := startNode(ctx, r.dir, s.startProfile(task.Bench)...)
 	if err != nil {
 		return workload.Result{}, err
 	}

@@ -72,3 +72,11 @@ func (s *strand) appender(ctx context.Context) (*node, error) {
 
 // profileName makes a file name of a row's.
 func profileName(bench string) string { return strings.ReplaceAll(bench, "/", "-") }
+
+// startProfile is the environment of a broker whose start is profiled, when profiles are asked for.
+func (s *strand) startProfile(bench string) []string {
+	if s.profiles == "" {
+		return nil
+	}
+	return []string{brokerProfile + "=" + filepath.Join(s.profiles, profileName(bench)+"-start.pprof")}
+}

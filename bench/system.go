@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/strandlog/strand/bench/workload"
 )
@@ -20,11 +21,16 @@ type absentError struct{ reason string }
 
 func (e *absentError) Error() string { return e.reason }
 
+// absence is why a system is absent, on one line.
+func absence(err error) *absentError {
+	return &absentError{strings.Join(strings.Fields(err.Error()), " ")}
+}
+
 // absent is a system that could not be started.
-type absent struct{ reason string }
+type absent struct{ why *absentError }
 
 func (a absent) run(context.Context, turn, workload.Task) (workload.Result, error) {
-	return workload.Result{}, &absentError{a.reason}
+	return workload.Result{}, a.why
 }
 
 func (a absent) close() error { return nil }
@@ -50,7 +56,7 @@ func startSystems(ctx context.Context, names []string, dir, profiles string, pro
 			program, failed = buildPeers(ctx, dir)
 		}
 		if failed != nil {
-			all[name] = absent{failed.Error()}
+			all[name] = absent{absence(failed)}
 			continue
 		}
 		all[name] = newPeer(name, program, dir)

@@ -47,7 +47,7 @@ func newAppender(c *Client, at *routes, shard int) *appender {
 		bytes:   semaphore.NewWeighted(int64(c.cfg.QueueBytesMax)),
 		appends: semaphore.NewWeighted(int64(c.cfg.QueueAppendsMax)),
 		wake:    make(chan struct{}, 1),
-		backlog: backlog{producer: newProducer()},
+		backlog: backlog{producer: newNumbering()},
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 // backlog holds the appends to one shard that are not in flight and says which of them make up the next request. It has no lock, clock or
 // goroutine of its own.
 type backlog struct {
-	producer *producer  // gives fresh appends their sequences
+	producer *numbering // gives fresh appends their sequences
 	fresh    []*pending // never sent, in order of arrival
 	again    []*pending // sent before without an outcome
 	left     int        // abandoned ones in fresh
@@ -87,7 +87,7 @@ func (b *backlog) takeFresh(r *requestRoom, oldest uint64) {
 			if len(r.taken) > 0 {
 				break
 			}
-			b.producer, oldest = newProducer(), 0
+			b.producer, oldest = newNumbering(), 0
 		}
 		if !r.add(p) {
 			break

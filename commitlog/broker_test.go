@@ -29,7 +29,14 @@ type scriptedBroker struct {
 	append    func(req wire.AppendRequest) (wire.AppendResponse, error)               // nil: store
 	fetch     func(ctx context.Context, req wire.FetchRequest) (wire.FetchResponse, error)
 	stream    func(req wire.StreamRequest) (wire.StreamResponse, error)
+	produce   func(req wire.ProduceRequest) (wire.ProduceResponse, error) // nil: store
+	get       func(req wire.GetRequest) (wire.GetResponse, error)
+	delete    func(req wire.DeleteBeforeRequest) (wire.DeleteBeforeResponse, error)
 
+	produces  []wire.ProduceRequest // all that came, whatever became of them
+	published int                   // of those, the ones that nobody waits for
+	producing int                   // those in flight
+	shelf     *shelf
 	appends   []wire.AppendRequest // all that came, whatever became of them
 	described int
 	inFlight  int // append requests
@@ -109,6 +116,17 @@ func (b *scriptedBroker) request(ctx context.Context, subject string, payload []
 	return reply, err
 }
 
+func (b *scriptedBroker) publish(subject string, payload []byte) error {
+	if verb, shard := b.parse(subject); verb == wire.VerbProduce {
+		b.mu.Lock()
+		b.published++
+		b.mu.Unlock()
+		_, err := b.answerProduce(shard, slices.Clone(payload))
+		return err
+	}
+	return nil // nobody listens, and nobody says so
+}
+
 func (b *scriptedBroker) answer(ctx context.Context, subject string, payload []byte) ([]byte, error) {
 	if strings.HasPrefix(subject, "strand.topics.") {
 		return b.answerCatalogue(subject, payload)
@@ -127,12 +145,28 @@ func (b *scriptedBroker) answer(ctx context.Context, subject string, payload []b
 		}
 		resp, err := b.fetch(ctx, req)
 		return resp.AppendTo(nil), err
-	default:
+	case wire.VerbStream:
 		var req wire.StreamRequest
 		if err := req.Decode(payload); err != nil {
 			return nil, err
 		}
 		resp, err := b.stream(req)
+		return resp.AppendTo(nil), err
+	case wire.VerbProduce:
+		return b.answerProduce(shard, payload)
+	case wire.VerbGet:
+		var req wire.GetRequest
+		if err := req.Decode(payload); err != nil {
+			return nil, err
+		}
+		resp, err := b.get(req)
+		return resp.AppendTo(nil), err
+	default:
+		var req wire.DeleteBeforeRequest
+		if err := req.Decode(payload); err != nil {
+			return nil, err
+		}
+		resp, err := b.delete(req)
 		return resp.AppendTo(nil), err
 	}
 }
@@ -142,7 +176,7 @@ func (b *scriptedBroker) parse(subject string) (verb string, shard int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, s := range b.topic.Shard {
-		for _, verb := range []string{wire.VerbAppend, wire.VerbFetch, wire.VerbStream} {
+		for _, verb := range []string{wire.VerbAppend, wire.VerbFetch, wire.VerbStream, wire.VerbProduce, wire.VerbGet, wire.VerbDeleteBefore} {
 			if s.State == wire.ShardServing && subject == wire.ShardSubject(verb, b.topic.ID, s.Shard, s.Session) {
 				return verb, s.Shard
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/strandlog/strand/internal/wire"
@@ -16,7 +17,7 @@ func (c *Client) CreateTopic(ctx context.Context, cfg TopicConfig) (Topic, error
 	if err != nil {
 		return Topic{}, err
 	}
-	spec := wire.TopicSpec{Name: cfg.Name, Kind: string(cfg.Kind), Partitions: cfg.Partitions, Shards: cfg.Shards}
+	spec := cfg.spec()
 	resp, lost, err := c.manage(ctx, wire.SubjectTopicCreate, wire.TopicRequest{Spec: &spec}, "creating topic "+cfg.Name)
 	if err != nil {
 		return Topic{}, err
@@ -39,7 +40,7 @@ func (c *Client) created(ctx context.Context, spec wire.TopicSpec) (Topic, error
 	if err != nil {
 		return Topic{}, err
 	}
-	if string(t.Kind) != spec.Kind || len(t.Partitions) != spec.Partitions || t.Shards != spec.Shards {
+	if t.spec() != spec {
 		return Topic{}, &TopicExistsError{Topic: spec.Name}
 	}
 	return t, nil
@@ -156,14 +157,49 @@ func (cfg TopicConfig) check() (TopicConfig, error) {
 		return cfg, err
 	}
 	switch {
-	case cfg.Kind != Versioned:
-		return cfg, &InvalidError{Reason: fmt.Sprintf("topic %q: kind %q is not known: use %q", cfg.Name, cfg.Kind, Versioned)}
+	case cfg.Kind != Versioned && cfg.Kind != Plain && cfg.Kind != Table:
+		return cfg, &InvalidError{Reason: fmt.Sprintf("topic %q: kind %q is not known: use %q, %q or %q", cfg.Name, cfg.Kind, Versioned, Plain, Table)}
 	case cfg.Partitions < 1 || cfg.Partitions > wire.PartitionsMax:
 		return cfg, &InvalidError{Reason: fmt.Sprintf("topic %q: %d partitions: choose 1 to %d", cfg.Name, cfg.Partitions, wire.PartitionsMax)}
 	case cfg.Shards < 1 || cfg.Shards > cfg.Partitions:
 		return cfg, &InvalidError{Reason: fmt.Sprintf("topic %q: %d shards: choose 1 to %d, its partitions", cfg.Name, cfg.Shards, cfg.Partitions)}
 	}
-	return cfg, nil
+	return cfg, cfg.checkKind()
+}
+
+// checkKind refuses what only topics of another kind have.
+func (cfg TopicConfig) checkKind() error {
+	refuse := func(format string, args ...any) error {
+		return &InvalidError{Reason: fmt.Sprintf("topic %q: ", cfg.Name) + fmt.Sprintf(format, args...)}
+	}
+	switch {
+	case cfg.RetentionAge < 0, cfg.RetentionAge > 0 && cfg.RetentionAge < time.Millisecond:
+		return refuse("a retention of %v: choose at least 1 ms, or 0 to keep records whatever their age", cfg.RetentionAge)
+	case cfg.RetentionBytes < 0:
+		return refuse("a retention of %d bytes: choose more, or 0 to keep records whatever their size", cfg.RetentionBytes)
+	case cfg.Kind == Plain:
+		return nil
+	case cfg.RetentionAge > 0 || cfg.RetentionBytes > 0:
+		return refuse("a %s topic deletes nothing by age or size: leave RetentionAge and RetentionBytes out, or make it %q", cfg.Kind, Plain)
+	case cfg.ProducerTime:
+		return refuse("the record times of a %s topic are the broker's: leave ProducerTime out, or make it %q", cfg.Kind, Plain)
+	}
+	return nil
+}
+
+func (cfg TopicConfig) spec() wire.TopicSpec {
+	return wire.TopicSpec{
+		Name: cfg.Name, Kind: string(cfg.Kind), Partitions: cfg.Partitions, Shards: cfg.Shards, ProducerTime: cfg.ProducerTime,
+		Retention: wire.Retention{AgeMS: cfg.RetentionAge.Milliseconds(), Bytes: cfg.RetentionBytes},
+	}
+}
+
+// spec is what the topic was created from.
+func (t Topic) spec() wire.TopicSpec {
+	return TopicConfig{
+		Name: t.Name, Kind: t.Kind, Partitions: len(t.Partitions), Shards: t.Shards,
+		RetentionAge: t.RetentionAge, RetentionBytes: t.RetentionBytes, ProducerTime: t.ProducerTime,
+	}.spec()
 }
 
 func oneTopic(name string, resp wire.TopicResponse) (Topic, error) {
@@ -180,7 +216,8 @@ func newTopic(info wire.TopicInfo) (Topic, error) {
 	}
 	t := Topic{
 		Name: info.Name, Kind: Kind(info.Kind), ID: info.ID, LogID: info.LogID, Shards: info.Shards, Created: info.Created,
-		Partitions: make([]PartitionInfo, info.Partitions),
+		Partitions:   make([]PartitionInfo, info.Partitions),
+		RetentionAge: time.Duration(info.Retention.AgeMS) * time.Millisecond, RetentionBytes: info.Retention.Bytes, ProducerTime: info.ProducerTime,
 	}
 	for _, s := range info.Shard {
 		for _, p := range s.Partitions {

@@ -56,7 +56,13 @@ func TestCreateTopic(t *testing.T) {
 		{"many partitions", TopicConfig{Name: "events", Partitions: wire.PartitionsMax + 1}, nil, ErrInvalid},
 		{"negative partitions", TopicConfig{Name: "events", Partitions: -1}, nil, ErrInvalid},
 		{"more shards than partitions", TopicConfig{Name: "events", Partitions: 2, Shards: 3}, nil, ErrInvalid},
-		{"unknown kind", TopicConfig{Name: "events", Kind: "table"}, nil, ErrInvalid},
+		{"unknown kind", TopicConfig{Name: "events", Kind: "queue"}, nil, ErrInvalid},
+		{"versioned with an age", TopicConfig{Name: "events", RetentionAge: time.Hour}, nil, ErrInvalid},
+		{"table with a size", TopicConfig{Name: "events", Kind: Table, RetentionBytes: 1}, nil, ErrInvalid},
+		{"table with the producer's time", TopicConfig{Name: "events", Kind: Table, ProducerTime: true}, nil, ErrInvalid},
+		{"negative age", TopicConfig{Name: "events", Kind: Plain, RetentionAge: -1}, nil, ErrInvalid},
+		{"age of less than a millisecond", TopicConfig{Name: "events", Kind: Plain, RetentionAge: time.Microsecond}, nil, ErrInvalid},
+		{"negative size", TopicConfig{Name: "events", Kind: Plain, RetentionBytes: -1}, nil, ErrInvalid},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -80,6 +86,27 @@ func TestCreateTopic(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestCreatePlainTopic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newPlainBroker(1)
+		b.topic.Retention, b.topic.ProducerTime = wire.Retention{AgeMS: 3600_000, Bytes: 1 << 30}, true
+		asked := script(b, wire.SubjectTopicCreate, catalogueStep{code: wire.Unknown}, catalogueStep{code: wire.TopicExists})
+		c, _ := b.connect(t, Config{})
+		cfg := TopicConfig{Name: "events", Kind: Plain, Partitions: testPartitions, RetentionAge: time.Hour, RetentionBytes: 1 << 30, ProducerTime: true}
+		got, err := c.CreateTopic(t.Context(), cfg)
+		if err != nil || got.Kind != Plain || got.RetentionAge != time.Hour || got.RetentionBytes != 1<<30 || !got.ProducerTime {
+			t.Errorf("got %+v, %v", got, err)
+		}
+		if diff := cmp.Diff(&b.topic.TopicSpec, (*asked)[0].Spec); diff != "" {
+			t.Errorf("spec differs (-want +got):\n%s", diff)
+		}
+		cfg.RetentionBytes++
+		if _, err := c.CreateTopic(t.Context(), cfg); !errors.Is(err, ErrTopicExists) {
+			t.Errorf("another retention: got %v", err)
+		}
+	})
 }
 
 func TestTopicDefaults(t *testing.T) {

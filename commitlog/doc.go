@@ -16,13 +16,13 @@
 //
 // Records yields a partition in the order of its offsets and Stream a stream in the order of its versions; both are dense, and a gap is an error.
 // Nothing is promised across partitions. Appends that one goroutine makes one after the other take effect in that order; concurrent ones in any.
-// An append whose conditions held comes behind everything that they looked at and before every event that they would have ruled out.
+// No event that the conditions of an append rule out comes before the append.
 //
 // # Durability
 //
-// Append returns without an error once the events are on stable storage at the offsets and versions that it names. A conflict, a failed condition, and every other error
-// except ErrIndefinite, means that nothing of the append is stored, then or later. ErrIndefinite means that the truth could not be had within
-// Config.AppendTimeout, or before ctx ended: the error carries the ids of the events, by which they can be found. The client repeats an append as often as
+// Append returns without an error once the events are on stable storage at the offsets and versions that it names. A conflict, a condition that
+// failed, and every other error except ErrIndefinite mean that nothing of the append is stored, then or later. ErrIndefinite means that the truth could
+// not be had within Config.AppendTimeout, or before ctx ended: the error carries the ids of the events, by which they can be found. The client repeats an append as often as
 // it must, always under the ids and the sequence that it was given first, so that it is stored at most once. It never repeats one under new ids, and nor
 // should its caller.
 //

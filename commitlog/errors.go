@@ -13,7 +13,7 @@ var (
 	ErrConflict          = errors.New("commitlog: the stream is not at the expected version")     // *ConflictError
 	ErrConditionFailed   = errors.New("commitlog: an event that the append rules out is stored")  // *ConditionError
 	ErrShards            = errors.New("commitlog: the append concerns several shards")            // *ShardsError
-	ErrIndefinite        = errors.New("commitlog: the append may or may not be stored")           // *IndefiniteError
+	ErrIndefinite        = errors.New("commitlog: the append may or may not be stored")           // *IndefiniteError, *IndefiniteSendError
 	ErrUnknownTopic      = errors.New("commitlog: no such topic")                                 // *UnknownTopicError
 	ErrTopicExists       = errors.New("commitlog: the topic exists")                              // *TopicExistsError
 	ErrInvalidName       = errors.New("commitlog: the name is not valid")                         // *NameError
@@ -27,7 +27,10 @@ var (
 	ErrNoStorage         = errors.New("commitlog: the broker has no room to store")               // *StorageError
 	ErrIDReuse           = errors.New("commitlog: the sequence was used before for other events") // *IDReuseError
 	ErrUnavailable       = errors.New("commitlog: no broker answers")                             // *UnavailableError
-	ErrClosed            = errors.New("commitlog: the client is closed")
+	ErrBufferExhausted   = errors.New("commitlog: the producer's buffer is full")                 // *BufferExhaustedError
+	ErrOutOfOrder        = errors.New("commitlog: later records are stored already")              // *OutOfOrderError
+	ErrNotDelivered      = errors.New("commitlog: records were not delivered")                    // *NotDeliveredError
+	ErrClosed            = errors.New("commitlog: the client or the producer is closed")
 )
 
 // ConflictError refuses an append: nothing of it is stored and nothing will be. Load the stream again, decide again, append again.

@@ -19,11 +19,14 @@ type fetcher struct {
 	next int64 // offset to fetch
 	end  int64 // exclusive; math.MaxInt64: not known yet or, live, none
 	live bool
+
+	earliest bool // next is a guess: begin where the partition starts
 }
 
 // fetched is what one answer brought: batches, and why there can be none behind them.
 type fetched struct {
 	epoch   uint64
+	from    int64 // the first batch may begin below
 	end     int64 // of the range, as far as it is known
 	batches []recordbatch.Batch
 	err     error
@@ -77,13 +80,18 @@ func (f *fetcher) fetch(ctx context.Context) fetched {
 		q.patience = 0
 	}
 	if err := f.ask(ctx, q); err != nil {
+		if outside, ok := errors.AsType[*OffsetRangeError](err); ok && f.earliest && outside.Start > f.next {
+			f.next = outside.Start
+			return fetched{from: f.next, end: f.end}
+		}
 		return fetched{err: err}
 	}
+	f.earliest = false
 	f.routes.saw(f.partition, resp.Epoch, resp.HighWatermark)
 	if !f.live {
 		f.end = min(f.end, resp.HighWatermark)
 	}
-	got := fetched{epoch: resp.Epoch, end: f.end}
+	got := fetched{epoch: resp.Epoch, from: f.next, end: f.end}
 	if got.batches, got.err = f.chain(resp.Batches); f.live && len(resp.Batches) == 0 {
 		wait(ctx, backoffMin) // the broker may not hold fetches as long as it is asked to
 	}

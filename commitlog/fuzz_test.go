@@ -19,10 +19,10 @@ func FuzzFetchedBatches(f *testing.F) {
 			return
 		}
 		fetcher := fetcher{reader: &reader{topic: "events"}, next: from, end: math.MaxInt64}
-		got := fetched{end: math.MaxInt64}
+		got := fetched{from: from, end: math.MaxInt64}
 		got.batches, got.err = fetcher.chain(b)
 		want := from
-		_, err := yieldRecords(got, fetcher.reader, from, func(r Record, err error) bool {
+		_, err := yieldRecords(got, fetcher.reader, func(r Record, err error) bool {
 			if err != nil || r.Offset != want {
 				t.Fatalf("got offset %d, %v; want %d", r.Offset, err, want)
 			}

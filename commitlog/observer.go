@@ -11,20 +11,20 @@ import (
 //
 // Package telemetry has one that makes metrics and traces. Without one, nothing is measured and nothing allocated.
 type Observer interface {
-	// SendStart is called for every append that was found fit to be sent.
+	// SendStart is called for every append that was found fit to be sent, and for every batch of a [Producer] when it is first sent.
 	SendStart(ctx context.Context, s SendInfo) (context.Context, func(SendResult))
 	// FetchStart is called for every part of a partition that is asked for. A live one lasts as long as there is nothing to be had.
 	FetchStart(ctx context.Context, f FetchInfo) (context.Context, func(FetchResult))
 }
 
-// SendInfo is an append that begins.
+// SendInfo is an append, or a batch, that is to be sent.
 type SendInfo struct {
 	Topic   string
 	Records int
 	Bytes   int // as sent
 }
 
-// SendResult is how an append ended. The error is the one that its caller gets.
+// SendResult is how it ended. The error is the one that its caller gets.
 type SendResult struct{ Err error }
 
 // FetchInfo is a part of a partition that is asked for.
@@ -56,6 +56,17 @@ func (c *Client) submit(ctx context.Context, shard int, t Topic, p *pending) err
 	err := c.enqueue(ctx, shard, t, p)
 	done(SendResult{Err: err})
 	return err
+}
+
+// observe begins the observation of the batches that are about to be sent for the first time.
+func (s *sender) observe(ctx context.Context) {
+	observer := s.producer.client.cfg.Observer
+	if observer == nil {
+		return
+	}
+	for _, o := range s.again {
+		_, o.observed = observer.SendStart(ctx, SendInfo{Topic: s.topic(), Records: len(o.awaited), Bytes: len(o.bytes)})
+	}
 }
 
 // observed is fetch under the eyes of the observer, if there is one.

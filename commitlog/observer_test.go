@@ -78,3 +78,29 @@ func TestAnObserverIsToldOfFetches(t *testing.T) {
 		}
 	})
 }
+
+func TestAnObserverIsToldOfBatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told diary
+		c, topic := newPlainBroker(1).connect(t, Config{Observer: &told})
+		p, err := c.Producer(t.Context(), topic, ProducerConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if _, err := p.Deliver(t.Context(), Message{Key: []byte("alice"), Value: []byte("hello")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := p.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		records := 0
+		for _, s := range told.sends {
+			records += s.Records
+		}
+		if records != 3 || len(told.sent) != len(told.sends) || errors.Join(told.sent...) != nil {
+			t.Errorf("told of %+v and of the outcomes %v, want three records without an error", told.sends, told.sent)
+		}
+	})
+}

@@ -16,12 +16,10 @@ type pending struct {
 	packed
 	done chan struct{}
 
-	producer *producer
+	producer *numbering
 	sequence uint64 // 0: never part of a request
 
-	session  uint64 // the session that sent counts in
-	sent     uint32 // sends to that session whose outcome is unknown
-	unknown  error  // why the outcome of some send, to whatever session, is unknown; nil when no send can have an effect
+	tries
 	inFlight bool
 
 	due     time.Time // not before
@@ -34,21 +32,6 @@ type pending struct {
 
 // size is the room that the append takes in the queue.
 func (p *pending) size() int64 { return int64(len(p.body)) }
-
-// attempt is the number under which the append is sent to a session. A new session starts at 1 again: it cannot receive what was addressed to an
-// earlier one, and whatever the earlier one stored it knows by the sequence.
-func (p *pending) attempt(session uint64) uint32 {
-	if p.session != session {
-		p.session, p.sent = session, 0
-	}
-	return p.sent + 1
-}
-
-// lost notes a send that may have an effect, now or later.
-func (p *pending) lost(cause error) {
-	p.sent++
-	p.unknown = cause
-}
 
 // settle takes the broker's answer to a send and reports whether it is the outcome. If not, the append is to be sent again.
 func (p *pending) settle(r *wire.AppendResult, epoch uint64) bool {
@@ -63,7 +46,7 @@ func (p *pending) settle(r *wire.AppendResult, epoch uint64) bool {
 	case wire.NotLeader:
 		return false
 	case wire.Retry:
-		p.sent, p.unknown = 0, nil
+		p.absent()
 		return false
 	case wire.Conflict:
 		p.err = p.conflict(r)

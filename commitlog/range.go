@@ -1,8 +1,14 @@
 package commitlog
 
-// Range says which records of a partition to read. The zero value is everything that the partition holds, from its offset 0 on.
+import "math"
+
+// Earliest, as the From of a Range, is the offset where the partition starts, whatever it is by then: what was deleted is not read.
+const Earliest int64 = math.MinInt64
+
+// Range says which records of a partition to read. The zero value is everything from offset 0 on, which a partition whose first records were deleted
+// does not hold: begin at Earliest there.
 type Range struct {
-	From int64
+	From int64 // an offset that the partition holds, its end, or Earliest
 	To   int64 // exclusive; 0: the end
 	Live bool  // wait for records that are yet to be appended: without To the sequence ends only with its context
 }

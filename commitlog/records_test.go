@@ -451,7 +451,7 @@ func TestRecordsCostFewAllocations(t *testing.T) {
 	}
 	allocs := testing.AllocsPerRun(10, func() {
 		got := fetched{batches: []recordbatch.Batch{batch}, end: records}
-		if _, err := yieldRecords(got, &reader{}, 0, func(r Record, _ error) bool { return len(r.Headers) == 2 }); err != nil {
+		if _, err := yieldRecords(got, &reader{}, func(r Record, _ error) bool { return len(r.Headers) == 2 }); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -14,9 +14,8 @@ import (
 type route struct {
 	epoch   uint64
 	session uint64 // 0: no session is known
-	append  string // subjects
-	fetch   string
-	stream  string
+
+	append, produce, fetch, stream, get, deleteBefore string // subjects
 }
 
 // mark is the newest that the client has seen of a partition. Whatever node answers must have reached it.
@@ -105,9 +104,12 @@ func (r *routes) adopt(info wire.TopicInfo, shard int) (route, error) {
 		if at := &r.shards[s.Shard]; s.Session != 0 && s.State == wire.ShardServing && s.Epoch > at.epoch {
 			*at = route{
 				epoch: s.Epoch, session: s.Session,
-				append: wire.ShardSubject(wire.VerbAppend, r.id, s.Shard, s.Session),
-				fetch:  wire.ShardSubject(wire.VerbFetch, r.id, s.Shard, s.Session),
-				stream: wire.ShardSubject(wire.VerbStream, r.id, s.Shard, s.Session),
+				append:       wire.ShardSubject(wire.VerbAppend, r.id, s.Shard, s.Session),
+				produce:      wire.ShardSubject(wire.VerbProduce, r.id, s.Shard, s.Session),
+				fetch:        wire.ShardSubject(wire.VerbFetch, r.id, s.Shard, s.Session),
+				stream:       wire.ShardSubject(wire.VerbStream, r.id, s.Shard, s.Session),
+				get:          wire.ShardSubject(wire.VerbGet, r.id, s.Shard, s.Session),
+				deleteBefore: wire.ShardSubject(wire.VerbDeleteBefore, r.id, s.Shard, s.Session),
 			}
 		}
 	}

@@ -4,13 +4,20 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/strandlog/strand/internal/wire"
 )
 
 // Kind says what a topic is for.
 type Kind string
 
-// Versioned topics hold event streams: expected versions, an index by stream and version, no deletion of records.
-const Versioned Kind = "versioned"
+const (
+	// Versioned topics hold event streams: expected versions, an index by stream and version, no deletion of records.
+	Versioned Kind = wire.KindVersioned
+	// Plain topics hold what a Producer sends, until it is deleted by age, by size or by DeleteBefore.
+	Plain Kind = wire.KindPlain
+	// Table topics hold the latest record of each key, which Get finds. A record without a value deletes its key.
+	Table Kind = wire.KindTable
+)
 
 // TopicConfig describes a topic to create.
 type TopicConfig struct {
@@ -18,6 +25,13 @@ type TopicConfig struct {
 	Kind       Kind   // default Versioned
 	Partitions int    // default 8, at most 1024; it can never be changed
 	Shards     int    // default 1: one sequencer, so that appends over several partitions are atomic
+
+	// Of plain topics only. What is older, or lies before the newest RetentionBytes of a partition, is deleted. 0: nothing is deleted for that reason.
+	RetentionAge   time.Duration
+	RetentionBytes int64 // of each partition
+
+	// ProducerTime keeps the times that producers give their records. Else a record's time is when it was stored. Of plain topics only.
+	ProducerTime bool
 }
 
 // Topic is one incarnation of a topic. A topic that was deleted and created again under the same name has another ID.
@@ -29,6 +43,10 @@ type Topic struct {
 	Shards     int
 	Created    time.Time
 	Partitions []PartitionInfo // as of the answer, by partition number
+
+	RetentionAge   time.Duration
+	RetentionBytes int64
+	ProducerTime   bool
 }
 
 // PartitionInfo is the readable range of a partition, [Start, End), and the epoch of its leader.

@@ -14,6 +14,8 @@ type transport interface {
 	// request sends payload and waits for the answer, which the caller owns; payload is the caller's again afterwards.
 	// An error that matches errUndelivered says that nobody got the request or ever will; any other leaves that open.
 	request(ctx context.Context, subject string, payload []byte) ([]byte, error)
+	// publish sends payload and waits for no answer. An error says that it was not sent.
+	publish(subject string, payload []byte) error
 	payloadBytesMax() int
 	url() string
 	close()
@@ -85,6 +87,16 @@ func (c *connection) request(ctx context.Context, subject string, payload []byte
 		return nil, errConnectionLost
 	}
 	return nil, err
+}
+
+func (c *connection) publish(subject string, payload []byte) error {
+	if !c.nc.IsConnected() {
+		return fmt.Errorf("%w: the connection is %s", errUndelivered, c.nc.Status())
+	}
+	if err := c.nc.Publish(subject, payload); err != nil {
+		return fmt.Errorf("%w: %w", errUndelivered, err)
+	}
+	return nil
 }
 
 func (c *connection) payloadBytesMax() int { return int(c.nc.MaxPayload()) }

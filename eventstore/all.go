@@ -36,8 +36,7 @@ func (s *Store) All(ctx context.Context, options ...AllOption) iter.Seq2[Event, 
 		}
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		m := &merge{}
-		defer m.stop()
+		var parts []iter.Seq2[Event, error]
 		for i, at := range topic.Partitions {
 			from := r.from(i)
 			if from == at.End {
@@ -47,17 +46,31 @@ func (s *Store) All(ctx context.Context, options ...AllOption) iter.Seq2[Event, 
 			if from > to {
 				to = 0 // the description may be behind the cursor; whether the log is, the log knows
 			}
-			m.add(s.part(ctx, int32(i), commitlog.Range{From: from, To: to}, at.End, r.since))
+			parts = append(parts, s.part(ctx, int32(i), commitlog.Range{From: from, To: to}, at.End, r.since))
 		}
-		for {
-			e, ok, err := m.next()
-			if err != nil {
-				yield(Event{}, err)
-				return
-			}
-			if !ok || !yield(e, nil) {
-				return
-			}
+		if len(parts) == 1 { // nothing to merge, which would cost a switch of coroutines for each event
+			parts[0](yield)
+			return
+		}
+		mergeAll(parts, yield)
+	}
+}
+
+// mergeAll yields the events of all parts by record time.
+func mergeAll(parts []iter.Seq2[Event, error], yield func(Event, error) bool) {
+	m := &merge{}
+	defer m.stop()
+	for _, part := range parts {
+		m.add(part)
+	}
+	for {
+		e, ok, err := m.next()
+		if err != nil {
+			yield(Event{}, err)
+			return
+		}
+		if !ok || !yield(e, nil) {
+			return
 		}
 	}
 }

@@ -38,24 +38,38 @@ func (s *Store) Append(ctx context.Context, stream string, expected Expected, ev
 	return done[0], nil
 }
 
-// AppendAll adds events to several streams of one shard, all or nothing. A topic that was created with one shard has room for any of
-// its streams. The errors are those of Append.
-func (s *Store) AppendAll(ctx context.Context, writes ...Write) ([]Appended, error) {
-	if s.cfg.Observer == nil {
-		return s.appendAll(ctx, writes)
+// AppendAll adds events to several streams of one shard, all or nothing, and on conditions if there are any: each part is a [Write], or a
+// condition made by [Unless]. It answers for each write, in order. A topic that was created with one shard has room for any of its streams.
+// The errors are those of Append, ErrShards (*commitlog.ShardsError), and of conditions ErrConditionFailed (*[ConditionError]), ErrQuery,
+// ErrUnreachable and ErrOffsetOutOfRange.
+//
+// A write that names the version that it follows is stored once, however often it is repeated under the same ids. One that expects Any is not
+// protected by that, and not by a condition either: repeated after ErrIndefinite it may fail because of its own events. So read on and decide again.
+func (s *Store) AppendAll(ctx context.Context, given ...Part) ([]Appended, error) {
+	var p parts
+	for _, part := range given {
+		part.addTo(&p)
 	}
-	ctx, done := s.cfg.Observer.AppendStart(ctx, s.appendInfo(writes))
-	stored, err := s.appendAll(ctx, writes)
+	if s.cfg.Observer == nil {
+		return s.appendAll(ctx, &p)
+	}
+	ctx, done := s.cfg.Observer.AppendStart(ctx, s.appendInfo(p.writes))
+	stored, err := s.appendAll(ctx, &p)
 	done(appendResult(stored, err))
 	return stored, err
 }
 
-func (s *Store) appendAll(ctx context.Context, writes []Write) ([]Appended, error) {
+func (s *Store) appendAll(ctx context.Context, p *parts) ([]Appended, error) {
+	writes := p.writes
 	if len(writes) == 0 {
 		return nil, fmt.Errorf("%w: no write was given", ErrNothing)
 	}
+	conditions, conditionOf, err := s.conditions(p)
+	if err != nil {
+		return nil, err
+	}
 	outer := MetadataFrom(ctx)
-	a := commitlog.Append{Writes: make([]commitlog.Write, len(writes))}
+	a := commitlog.Append{Writes: make([]commitlog.Write, len(writes)), Conditions: conditions}
 	done := make([]Appended, len(writes))
 	for i := range writes {
 		w := &writes[i]
@@ -69,7 +83,7 @@ func (s *Store) appendAll(ctx context.Context, writes []Write) ([]Appended, erro
 	}
 	stored, err := s.log.Append(ctx, s.topic, a)
 	if err != nil {
-		return nil, err
+		return nil, s.ruledOut(err, p, conditionOf)
 	}
 	for i, w := range stored.Writes {
 		d := &done[i]
@@ -119,7 +133,7 @@ func (s *Store) encode(w *Write, m Metadata) ([]commitlog.NewRecord, []Event, er
 	if err := checkIDs(stream, w.IDs, len(w.Events)); err != nil {
 		return nil, nil, err
 	}
-	surround := m.headers(nil)
+	common := m.headers(nil)
 	records := make([]commitlog.NewRecord, len(w.Events))
 	events := make([]Event, len(w.Events))
 	for i, data := range w.Events {
@@ -138,6 +152,11 @@ func (s *Store) encode(w *Write, m Metadata) ([]commitlog.NewRecord, []Event, er
 		id, err := idOf(w.IDs, i)
 		if err != nil {
 			return nil, nil, err
+		}
+		m, surround := m, common
+		if tagged, ok := data.(Tagged); ok {
+			m = m.with(Metadata{Tags: tagged.Tags()})
+			surround = m.headers(nil)
 		}
 		headers := make([]commitlog.Header, 0, 2+len(surround))
 		headers = append(headers, commitlog.Header{Key: wire.HeaderType, Value: []byte(wr.name)})

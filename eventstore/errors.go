@@ -20,6 +20,8 @@ const (
 // What a log answers is passed on as it is.
 var (
 	ErrConflict         = commitlog.ErrConflict         // *ConflictError: not stored; load, decide and append again
+	ErrConditionFailed  = commitlog.ErrConditionFailed  // *ConditionError: not stored; read on, decide and append again
+	ErrShards           = commitlog.ErrShards           // *commitlog.ShardsError: what the append concerns does not lie together
 	ErrIndefinite       = commitlog.ErrIndefinite       // *IndefiniteError: stored or not, the truth could not be had in time
 	ErrUnknownTopic     = commitlog.ErrUnknownTopic     // *commitlog.UnknownTopicError
 	ErrInvalidName      = commitlog.ErrInvalidName      // *commitlog.NameError

@@ -41,6 +41,9 @@ func (m *Memory) Append(ctx context.Context, topic commitlog.Topic, a commitlog.
 			return commitlog.Appended{}, err
 		}
 	}
+	if err := t.ruledOut(a.Conditions); err != nil {
+		return commitlog.Appended{}, err
+	}
 	t.advance(m.clock())
 	done := commitlog.Appended{Time: t.time, Writes: make([]commitlog.Written, len(a.Writes))}
 	for i := range a.Writes {
@@ -57,6 +60,23 @@ func (t *memoryTopic) expect(w *commitlog.Write) error {
 		return nil
 	}
 	return &commitlog.ConflictError{Topic: t.name, Stream: w.Stream, Expected: w.Expected, Actual: actual}
+}
+
+// ruledOut refuses an append one of whose conditions does not hold.
+func (t *memoryTopic) ruledOut(conditions []commitlog.Condition) error {
+	for i, c := range conditions {
+		records := t.partitions[c.Partition]
+		end := int64(len(records))
+		if c.After > end {
+			return &commitlog.OffsetRangeError{Topic: t.name, Partition: c.Partition, Offset: c.After, End: end}
+		}
+		for _, r := range records[c.After:] {
+			if meets(r.Headers, c.Types, c.Tags) {
+				return &commitlog.ConditionError{Topic: t.name, Index: i, Condition: c, Offset: r.Offset}
+			}
+		}
+	}
+	return nil
 }
 
 // commanded answers a command id that the stream has seen, whatever the write expects.
@@ -139,16 +159,17 @@ func checkAppend(topic commitlog.Topic, a commitlog.Append) error {
 	if size > wire.AppendBytesMax {
 		return &commitlog.TooLargeError{What: "append bytes", Size: size, Max: wire.AppendBytesMax}
 	}
-	return nil
+	return commitlog.CheckConditions(topic, a, shardOf(topic, a.Writes[0].Stream))
+}
+
+func shardOf(topic commitlog.Topic, stream string) int {
+	return wire.ShardOf(partitioner.Partition(stream, len(topic.Partitions)), max(topic.Shards, 1))
 }
 
 func checkWrite(topic commitlog.Topic, writes []commitlog.Write, i int) error {
 	w := &writes[i]
 	if err := commitlog.CheckStream(w.Stream); err != nil {
 		return err
-	}
-	shard := func(stream string) int {
-		return wire.ShardOf(partitioner.Partition(stream, len(topic.Partitions)), max(topic.Shards, 1))
 	}
 	refuse := func(format string, args ...any) error {
 		return &commitlog.InvalidError{Reason: fmt.Sprintf(format, args...)}
@@ -160,9 +181,8 @@ func checkWrite(topic commitlog.Topic, writes []commitlog.Write, i int) error {
 		return refuse("expected version %d of stream %q: use a version, NoStream, Any or StreamExists", w.Expected, w.Stream)
 	case slices.ContainsFunc(writes[:i], func(o commitlog.Write) bool { return o.Stream == w.Stream }):
 		return refuse("stream %q is written twice in one append: join the two writes", w.Stream)
-	case shard(w.Stream) != shard(writes[0].Stream):
-		return refuse("streams %q and %q belong to different shards of topic %q, which cannot be appended to together: give both names the same {group}, or create the topic with one shard",
-			writes[0].Stream, w.Stream, topic.Name)
+	case shardOf(topic, w.Stream) != shardOf(topic, writes[0].Stream):
+		return &commitlog.ShardsError{Topic: topic.Name, Stream: writes[0].Stream, Other: fmt.Sprintf("stream %q", w.Stream)}
 	case w.CommandID == "":
 		return nil
 	case len(writes) > 1:
@@ -200,5 +220,5 @@ func checkRecord(r *commitlog.NewRecord, commandID string) (int, error) {
 			return 0, &commitlog.TooLargeError{What: "header bytes of one record", Size: size, Max: wire.HeadersBytesMax}
 		}
 	}
-	return size + len(uuid.UUID{}) + len(r.Value), nil
+	return size + len(uuid.UUID{}) + len(r.Value), commitlog.CheckHeaders(r.Headers)
 }

@@ -19,9 +19,13 @@ type Metadata struct {
 	Tracestate    string // belongs to Traceparent, and is replaced with it
 	Tenant        string
 	Actor         string
-	Tags          []string          // sorted, each once
+	Tags          []string          // what queries find the event by; sorted, each once, up to 64 of up to 255 bytes
 	User          map[string]string // the application's own
 }
+
+// Tagged is an event that knows its tags. They are stored with it, beside those of its metadata, and are part of the log for ever: what the
+// method returns later has no effect on them.
+type Tagged interface{ Tags() []string }
 
 type metadataKey struct{}
 

@@ -54,6 +54,7 @@ type registry struct {
 	byName     map[string]*reader       // full name on the log, old ones included
 	byType     map[reflect.Type]*writer // by Go type
 	names      map[reflect.Type]string  // the same, names alone
+	readAs     map[string][]string      // full name that is written → old ones that are read as it
 }
 
 // reader decodes the events of one name.
@@ -78,7 +79,7 @@ type writer struct {
 }
 
 func newRegistry(schemas []Schema) (*registry, error) {
-	r := &registry{categories: map[string]bool{}, byName: map[string]*reader{}, byType: map[reflect.Type]*writer{}, names: map[reflect.Type]string{}}
+	r := &registry{categories: map[string]bool{}, byName: map[string]*reader{}, byType: map[reflect.Type]*writer{}, names: map[reflect.Type]string{}, readAs: map[string][]string{}}
 	for _, s := range schemas {
 		if s == nil {
 			return nil, &SchemaError{Reason: "a schema is nil"}
@@ -157,5 +158,7 @@ func (r *registry) addOld(c Category, name string, u Upcast) error {
 		return refuse("it is read as %s, which is not among the category's Events: add it there", u.to)
 	}
 	r.byName[full] = &reader{codec: codec{c.Codec, c.Codec.ContentType()}, name: full, raw: u.raw, read: u.read}
+	today := r.names[u.to]
+	r.readAs[today] = append(r.readAs[today], full)
 	return nil
 }

@@ -108,10 +108,7 @@ func (p *natsPeer) memory(ctx context.Context, task workload.Task) (result workl
 		if err != nil {
 			return 0, err
 		}
-		if _, err := n.child.Ask("free"); err != nil {
-			return 0, err
-		}
-		return n.child.RSS()
+		return n.child.SettledRSS(ctx)
 	}
 	before, err := resident(0, task.Scale.MemoryFrom)
 	if err != nil {
@@ -120,7 +117,7 @@ func (p *natsPeer) memory(ctx context.Context, task workload.Task) (result workl
 	after, err := resident(task.Scale.MemoryFrom, task.Scale.MemoryTo)
 	return workload.Result{
 		Values: []float64{float64(after-before) / float64(task.Scale.MemoryTo-task.Scale.MemoryFrom)},
-		Note: fmt.Sprintf("%d MiB at %d subjects, %d MiB at %d; unused memory given back before measuring",
+		Note: fmt.Sprintf("%d MiB at %d subjects, %d MiB at %d; at rest, unused memory given back",
 			before>>20, task.Scale.MemoryFrom, after>>20, task.Scale.MemoryTo),
 	}, err
 }

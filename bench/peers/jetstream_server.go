@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -55,7 +56,7 @@ func startNATS(ctx context.Context, dir string, sync bool) (*natsNode, error) {
 	if err != nil {
 		return nil, err
 	}
-	command := exec.Command(program)
+	command := exec.CommandContext(context.WithoutCancel(ctx), program) // it is asked to end, not cut off
 	command.Env = append(os.Environ(), serverDir+"="+dir)
 	if sync {
 		command.Env = append(command.Env, serverSync+"=yes")
@@ -108,9 +109,7 @@ type natsPeer struct {
 func newJetStream(_ context.Context, dir string) (*peer, error) {
 	p := &natsPeer{dir: dir}
 	all := p.appendProbers()
-	for name, prober := range p.readProbers() {
-		all[name] = prober
-	}
+	maps.Copy(all, p.readProbers())
 	all["restart/10M"] = p.kill
 	all["memory/streams"] = p.memory
 	return &peer{probers: all, close: p.close}, os.MkdirAll(dir, 0o755)

@@ -68,7 +68,7 @@ func startCluster(ctx context.Context, dir string) (*cluster, error) {
 		return nil, err
 	}
 	c := &cluster{dir: dir, ended: make(chan struct{})}
-	c.server = exec.Command(filepath.Join(bin, "postgres"), "-D", data)
+	c.server = exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(bin, "postgres"), "-D", data)
 	c.server.SysProcAttr, c.server.Dir = as, dir
 	if err := c.server.Start(); err != nil {
 		return nil, err

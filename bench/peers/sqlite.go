@@ -137,12 +137,12 @@ func (p *sqlitePeer) loadProbers() map[string]workload.Prober {
 	return probers
 }
 
-func (h *sqliteHistory) load(ctx context.Context, stream string, events int) error {
+func (h *sqliteHistory) load(ctx context.Context, stream string, events int) (err error) {
 	rows, err := h.query.QueryContext(ctx, stream)
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	count := 0
 	for rows.Next() {
 		var position, version int64

@@ -61,6 +61,9 @@ func TestChildAnswers(t *testing.T) {
 	if rss, err := c.RSS(); err != nil || rss < 1<<20 {
 		t.Errorf("%d bytes resident, %v", rss, err)
 	}
+	if rss, err := c.SettledRSS(t.Context()); err != nil || rss < 1<<20 {
+		t.Errorf("%d bytes resident at rest, %v", rss, err)
+	}
 	if err := c.Close(t.Context()); err != nil {
 		t.Error(err)
 	}

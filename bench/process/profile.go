@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"os"
 	"runtime/pprof"
 )
@@ -30,4 +31,14 @@ func (p *Profiler) Start(name string) error {
 func (p *Profiler) Stop() error {
 	pprof.StopCPUProfile()
 	return p.file.Close()
+}
+
+// WriteHeap is a command that writes what is allocated to the file of that name.
+func WriteHeap(name string) (_ string, err error) {
+	file, err := os.Create(name)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	return "", pprof.WriteHeapProfile(file)
 }

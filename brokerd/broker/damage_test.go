@@ -1,102 +1,218 @@
 package broker_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/strandlog/strand/brokerd/broker"
+	"github.com/strandlog/strand/brokerd/shard"
 	"github.com/strandlog/strand/commitlog"
 )
 
-// TestDamagedLog flips one byte of the engine's files at a random place, with and without the caches. The topic then either holds all that was
-// acknowledged, or answers that it is damaged: it never skips, and never answers with other bytes.
-func TestDamagedLog(t *testing.T) {
-	const events = 60
+// damage is what happens to one file of a node that is down.
+type damage struct {
+	name string
+	do   func(data []byte) []byte // nil: the file is gone
+}
+
+var damages = []damage{
+	{"flipped bit", func(data []byte) []byte {
+		data[rand.IntN(len(data))] ^= 1 << rand.IntN(8)
+		return data
+	}},
+	{"truncated tail", func(data []byte) []byte { return data[:rand.IntN(len(data))] }},
+	{"zeroed page", func(data []byte) []byte {
+		at := rand.IntN(len(data)) &^ 4095
+		clear(data[at:min(at+4096, len(data))])
+		return data
+	}},
+	{"gone", func([]byte) []byte { return nil }},
+}
+
+// filled is a data directory with known content, made once and copied for each round.
+type filled struct {
+	dir    string
+	topic  commitlog.Topic
+	events int
+}
+
+func valueOf(i int) string { return fmt.Sprintf("event %d %s", i, strings.Repeat("x", 150+i%100)) }
+
+// fillNode runs a node until it holds some events of a few streams, and closes it.
+func fillNode(t *testing.T, events int) filled {
+	t.Helper()
+	b := start(t, broker.Config{Dir: t.TempDir()})
+	topic, err := b.Client().CreateTopic(t.Context(), commitlog.TopicConfig{Name: "events", Partitions: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range events {
+		a := oneEvent(fmt.Sprintf("s-%d", i%3), commitlog.Expected(i/3))
+		a.Writes[0].Events[0].Value = []byte(valueOf(i))
+		if _, err := b.Client().Append(t.Context(), topic, a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return filled{b.Dir(), topic, events}
+}
+
+// files are all that the node keeps below a part of its directory, but for those that are empty.
+func files(t *testing.T, dir string) (paths []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || d.Name() == "LOCK" {
+			return err
+		}
+		if info, err := d.Info(); err != nil || info.Size() == 0 {
+			return err
+		}
+		paths = append(paths, path)
+		return nil
+	})
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no files in %s: %v", dir, err)
+	}
+	return paths
+}
+
+// TestDamage damages one file of a node at a time: every file of the engine, of the catalogue's log too, and of the caches; flipped bits, truncated tails,
+// zeroed pages, missing files. Then the node is started, everything is read, and something is appended. All that was acknowledged is there, or
+// somebody says that it is not: nothing is skipped, and no other bytes are answered.
+func TestDamage(t *testing.T) {
+	from := fillNode(t, 60)
 	outcomes := map[string]int{}
-	for round := range 10 {
-		b := start(t, broker.Config{Dir: t.TempDir()})
-		topic, err := b.Client().CreateTopic(t.Context(), commitlog.TopicConfig{Name: "events", Partitions: 1})
+	round := func(kind, path string, d damage) {
+		dir := filepath.Join(t.TempDir(), "data")
+		if err := os.CopyFS(dir, os.DirFS(from.dir)); err != nil {
+			t.Fatal(err)
+		}
+		target := filepath.Join(dir, path)
+		before, err := os.ReadFile(target)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i := range events {
-			a := oneEvent("s-1", commitlog.Expected(i))
-			a.Writes[0].Events[0].Value = fmt.Appendf(nil, "event %d %s", i, strings.Repeat("x", 200))
-			if _, err := b.Client().Append(t.Context(), topic, a); err != nil {
-				t.Fatal(err)
-			}
+		if after := d.do(bytes.Clone(before)); after == nil {
+			err = os.Remove(target)
+		} else {
+			err = os.WriteFile(target, after, 0o600)
 		}
-		if err := b.Close(t.Context()); err != nil {
+		if err != nil {
 			t.Fatal(err)
 		}
-		path, at := flipLog(t, b.Dir(), topic)
-		if round%2 == 0 {
-			if err := os.RemoveAll(filepath.Join(b.Dir(), "shards", topic.ID.String()+"-0", "index")); err != nil {
+		if kind == "log without caches" { // so that all of the log is read
+			if err := os.RemoveAll(filepath.Join(dir, "shards", from.topic.ID.String()+"-0", "index")); err != nil {
 				t.Fatal(err)
 			}
 		}
-		where := fmt.Sprintf("round %d, byte %d of %s", round, at, path)
-		b, err = broker.Start(t.Context(), broker.Config{Dir: b.Dir()})
-		if err != nil { // the engine itself refuses, loudly
-			outcomes["node refuses"]++
-			continue
-		}
-		n := 0
-		for r, err := range b.Client().Records(t.Context(), topic, 0, commitlog.Range{}) {
-			switch {
-			case errors.Is(err, commitlog.ErrCorrupt), errors.Is(err, commitlog.ErrLogDiverged):
-				outcomes["topic says so"]++
-				n = events
-			case err != nil:
-				t.Errorf("%s: %v", where, err)
-				n = events
-			case !strings.HasPrefix(string(r.Value), fmt.Sprintf("event %d ", n)):
-				t.Errorf("%s: record %d is %.30q", where, n, r.Value)
-			default:
-				n++
+		outcome := readDamaged(t, dir, from, d.name+" in "+path)
+		outcomes[kind+": "+outcome]++
+	}
+	relative := func(part string) (paths []string) {
+		for _, path := range files(t, filepath.Join(from.dir, part)) {
+			rel, err := filepath.Rel(from.dir, path)
+			if err != nil {
+				t.Fatal(err)
 			}
+			paths = append(paths, rel)
 		}
-		if n != events {
-			t.Errorf("%s: %d of %d records without an error", where, n, events)
-		}
-		if err := b.Close(t.Context()); err != nil {
-			t.Error(err)
+		return paths
+	}
+	log, caches := relative("log"), relative("shards")
+	blocks := slices.DeleteFunc(slices.Clone(log), func(p string) bool { return !strings.HasSuffix(p, ".blk") })
+	for i := range full(16, 200) { // where the events are
+		path := blocks[i%len(blocks)]
+		round("log", path, damages[0])
+		round("log without caches", path, damages[i%3])
+	}
+	for i, path := range log {
+		for range full(1, 20) {
+			round("log", path, damages[0])
+			round("log", path, damages[1+i%3])
 		}
 	}
-	t.Logf("outcomes: %v", outcomes)
-	if outcomes["topic says so"] == 0 {
+	for i, path := range caches {
+		for range full(1, 10) {
+			if i%3 == 0 || full(0, 1) == 1 {
+				round("caches", path, damages[rand.IntN(len(damages))])
+			}
+		}
+	}
+	n := 0
+	for _, what := range slices.Sorted(maps.Keys(outcomes)) {
+		t.Logf("%3d %s", outcomes[what], what)
+		n += outcomes[what]
+	}
+	if n < 25 {
+		t.Errorf("only %d rounds: the test proves little", n)
+	}
+	if outcomes["log without caches: the topic says so"] == 0 {
 		t.Error("no damage was ever met: the test proves nothing")
 	}
 }
 
-// flipLog changes one byte of the messages that the engine keeps for a topic.
-func flipLog(t *testing.T, dir string, topic commitlog.Topic) (string, int) {
+// readDamaged starts a node on a damaged directory and says how it took it.
+func readDamaged(t *testing.T, dir string, from filled, where string) (outcome string) {
 	t.Helper()
-	var blocks []string
-	err := filepath.WalkDir(filepath.Join(dir, "log"), func(path string, _ fs.DirEntry, err error) error {
-		if strings.Contains(path, topic.ID.String()) && strings.HasSuffix(path, ".blk") {
-			blocks = append(blocks, path)
+	b, err := broker.Start(t.Context(), broker.Config{Dir: dir})
+	if err != nil { // loudly
+		if len(err.Error()) < 20 {
+			t.Errorf("%s: the node refuses with %v", where, err)
 		}
-		return err
-	})
-	if err != nil || len(blocks) == 0 {
-		t.Fatalf("no blocks of the topic: %v", err)
+		return "the node refuses"
 	}
-	path := blocks[rand.IntN(len(blocks))]
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
+	defer func() {
+		if err := b.Close(t.Context()); err != nil && outcome == "healed" {
+			t.Errorf("%s: closing: %v", where, err)
+		}
+	}()
+	said := func(err error) bool {
+		return errors.Is(err, commitlog.ErrCorrupt) || errors.Is(err, commitlog.ErrLogDiverged) || errors.Is(err, shard.ErrCorrupt)
 	}
-	at := rand.IntN(len(data))
-	data[at] ^= 1 << rand.IntN(8)
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
+	n := 0
+	for r, err := range b.Client().Records(t.Context(), from.topic, 0, commitlog.Range{}) {
+		switch {
+		case said(err):
+			return "the topic says so"
+		case err != nil:
+			t.Errorf("%s: after %d records: %v", where, n, err)
+			return "failed"
+		case string(r.Value) != valueOf(n):
+			t.Errorf("%s: record %d is %.30q", where, n, r.Value)
+			return "failed"
+		}
+		n++
 	}
-	return path, at
+	if n != from.events {
+		t.Errorf("%s: %d of %d records without an error", where, n, from.events)
+		return "failed"
+	}
+	for s := range 3 {
+		i := s
+		for r, err := range b.Client().Stream(t.Context(), from.topic, commitlog.StreamQuery{Stream: fmt.Sprintf("s-%d", s)}) {
+			if err != nil || string(r.Value) != valueOf(i) {
+				t.Errorf("%s: stream s-%d, version %d: %.30q, %v", where, s, r.Version, r.Value, err)
+				return "failed"
+			}
+			i += 3
+		}
+		if i != from.events+s {
+			t.Errorf("%s: stream s-%d ends after %d events", where, s, i/3)
+		}
+		if _, err := b.Client().Append(t.Context(), from.topic, oneEvent(fmt.Sprintf("s-%d", s), commitlog.Expected(from.events/3))); err != nil {
+			t.Errorf("%s: appending to stream s-%d: %v", where, s, err)
+		}
+	}
+	return "healed"
 }

@@ -35,7 +35,8 @@ func loadIdentity(dir string) (identity, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return identity{}, fmt.Errorf("reading the node's identity: %w", err)
 	}
-	if _, err := os.Stat(logDir(dir)); err == nil {
+	// The directory itself may be there: the mount point of a volume for the log.
+	if _, err := os.Stat(filepath.Join(logDir(dir), "jetstream")); err == nil {
 		return identity{}, fmt.Errorf("%s holds a log but no node.json: restore that file from a backup, or choose another directory", dir)
 	}
 	id := identity{Node: "node-" + uuid.NewString()[:8], CatalogueID: uuid.New(), CatalogueLogID: uuid.New()}

@@ -85,18 +85,18 @@ func (s *shards) start(ctx context.Context, t topics.Topic, i int) (*keeper, err
 // open runs the sequencer of one shard.
 func (s *shards) open(ctx context.Context, t topics.Topic, i int, logger *slog.Logger) (*shard.Shard, error) {
 	return shard.Open(ctx, shard.Config{
-		Log:       engineLog{engine: s.engine, stream: engineStream(t, i).Name},
-		Dir:       filepath.Join(s.dir, t.ID.String()+"-"+strconv.Itoa(i)),
-		LogID:     t.LogID,
-		Layout:    shard.Layout{Shard: i, Shards: t.Shards, Partitions: t.Partitions},
-		HeadsMax:  s.HeadsMax,
-		Logger:    logger,
-		Admission: s.admission,
+		Log:      engineLog{engine: s.engine, stream: engineStream(t, i).Name},
+		Dir:      filepath.Join(s.dir, t.ID.String()+"-"+strconv.Itoa(i)),
+		LogID:    t.LogID,
+		Layout:   shard.Layout{Shard: i, Shards: t.Shards, Partitions: t.Partitions},
+		HeadsMax: s.HeadsMax,
 
 		Kind:         t.Kind,
 		Retention:    t.Retention,
 		ProducerTime: t.ProducerTime,
 
+		Logger:    logger,
+		Admission: s.admission,
 		Opened: func(sh *shard.Shard, session, epoch uint64) error {
 			return s.server.Open(native.Session{Topic: t.ID, Shard: i, ID: session, Epoch: epoch, Target: sh})
 		},

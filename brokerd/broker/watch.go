@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	watchInterval     = time.Second
-	steadyAfter       = 10 * time.Second // of health, a restart of the store has helped
-	restartsMax       = 6                // that did not help, until the node gives up
+	watchInterval     = 250 * time.Millisecond // at 100 MiB/s a tenth of the room that is kept free by default
+	steadyAfter       = 10 * time.Second       // of health, a restart of the store has helped
+	restartsMax       = 6                      // that did not help, until the node gives up
 	restartBackoffMin = 500 * time.Millisecond
 	restartBackoffMax = 5 * time.Second
 )

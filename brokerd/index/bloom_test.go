@@ -9,7 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
-// TestUnseenStreamsCostNoRead looks up streams that fall between those of an index. With the filters of all levels in RAM,
+// TestUnseenStreamsCostNoRead looks up streams, and in turn tags, that fall between those of an index. With the filters of all levels in RAM,
 // hardly any lookup reads from the disk.
 func TestUnseenStreamsCostNoRead(t *testing.T) {
 	const streams, lookups = 30000, 2000
@@ -40,7 +40,9 @@ func TestUnseenStreamsCostNoRead(t *testing.T) {
 			}
 			tail := NewTail()
 			for i := range streams {
-				add(t, tail, entry(0, fmt.Sprintf("account-%06d", 2*i), 1, ""))
+				e := entry(0, fmt.Sprintf("account-%06d", 2*i), 1, "")
+				e.Type, e.Tags = []byte("account.opened"), [][]byte{fmt.Appendf(nil, "name:%06d", 2*i)}
+				add(t, tail, e)
 			}
 			if err := db.Apply(tail, nil, markOf(1)); err != nil {
 				t.Fatal(err)
@@ -61,6 +63,16 @@ func TestUnseenStreamsCostNoRead(t *testing.T) {
 				}
 			}()
 			head := func(i int) int64 {
+				if i/2%2 == 1 {
+					_, found, err := db.Find(Query{Tags: [][]byte{fmt.Appendf(nil, "name:%06d", i)}, Types: [][]byte{[]byte("account.opened")}})
+					if err != nil {
+						t.Fatal(err)
+					}
+					if found {
+						return 1
+					}
+					return 0
+				}
 				v, err := db.Head(0, fmt.Sprintf("account-%06d", i))
 				if err != nil {
 					t.Fatal(err)

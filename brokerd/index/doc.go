@@ -1,4 +1,5 @@
-// Package index finds events: it maps a stream and a version to the place of the record in the segments of one shard.
+// Package index finds events: it maps a stream and a version to the place of the record in the segments of one shard, and a type and tags to the
+// offsets of the events that have them.
 //
 // It is a cache of the log and nothing else. What the log says in the newest frames lies in a [Tail] in RAM; now and then a tail is
 // frozen and applied as one sorted run to the [DB], a Pebble database without a write-ahead log. [Heads] keeps the versions of the
@@ -6,6 +7,7 @@
 //
 //	err := tail.Add(entry)                 // for each record of a valid frame
 //	version := tail.Head(partition, stream)
+//	offset, found, err := tail.Find(query) // an event of some types with some tags from an offset on
 //	tail.Freeze()                          // add to a new tail from here on
 //	err = db.Apply(tail, producers, mark)  // then drop the tail: the database answers for it
 //
@@ -13,6 +15,12 @@
 //
 // Entries of one stream are added in the order of their versions. Runs are applied in the order of the log, each with the
 // [Watermark] up to which it completes the index. The entries of one write of a stream stay within one tail.
+//
+// # Types and tags
+//
+// An event without tags costs one number for its type and partition in each run. A tag adds a row for the event: its key holds tag, type and offset, so that
+// a query of one tag is one look for each type, and one of several tags goes as fast as its rarest tag allows. A query that would look at too many events
+// is ErrBroad: what it costs is bounded, because the sequencer waits for it.
 //
 // # Durability
 //

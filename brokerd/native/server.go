@@ -131,14 +131,17 @@ func (s *Server) Open(session Session) error {
 	return nil
 }
 
-// CloseSession makes a session unreachable. What it has taken is still answered.
+// CloseSession makes a session unreachable. What has arrived is still handed to its shard, which refuses it: a request that was dropped would leave
+// its client waiting.
 func (s *Server) CloseSession(id uint64) {
 	s.mu.Lock()
 	subs := s.sessions[id]
 	delete(s.sessions, id)
 	s.mu.Unlock()
-	if err := unsubscribe(subs); err != nil {
-		s.cfg.Logger.Warn("closing a session's subjects", "error", err)
+	for _, sub := range subs {
+		if err := sub.Drain(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
+			s.cfg.Logger.Warn("closing a session's subjects", "error", err)
+		}
 	}
 }
 

@@ -29,8 +29,9 @@ func (a *Admission) Refused() error {
 	return nil
 }
 
-// submit hands an append to the core, unless nothing is to be stored. What is stored already is answered as ever.
-func (s *Shard) submit(a *Append) {
+// present hands an append to the core, unless nothing is to be stored. What is stored already is answered as ever, and snapshots are taken: they are
+// the way to delete.
+func (s *Shard) present(a *Append) {
 	reason := s.cfg.Admission.Refused()
 	if reason == nil || len(a.Writes) == 0 && a.Batch == nil || s.core.knows(a) {
 		s.core.Submit(a)

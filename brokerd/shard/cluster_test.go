@@ -55,12 +55,13 @@ type inflightRequest struct {
 type op struct {
 	producer, sequence uint64
 	write              wire.Write
+	also               *wire.Write // stored with it or not at all; nil: nothing else
 	conditions         []wire.Condition
 	session            uint64  // that the last attempt was addressed to
 	attempt            uint32  // in that session
 	unknown            bool    // an earlier attempt may still be stored
 	waiting            bool    // an attempt is on its way, or being decided
-	floor              int64   // the stream's highest acknowledged version when the attempt arrived
+	floors             []int64 // the highest acknowledged version of each stream when the attempt arrived
 	ends               []int64 // acknowledged by then, of the partition of each condition
 	done               bool
 	result             wire.AppendResult // the answer that the client believes, when done
@@ -171,13 +172,27 @@ func (c *cluster) arrive(k int) {
 		r.op.waiting = false
 		return
 	}
-	r.op.floor = c.acknowledged(string(r.op.write.Stream))
+	r.op.floors = nil
+	for _, w := range r.op.writes() {
+		r.op.floors = append(r.op.floors, c.acknowledged(string(w.Stream)))
+	}
 	r.op.ends = c.acknowledgedEnds(r.op.conditions)
 	c.nodes[i].core.Submit(&Append{
-		Append:   wire.Append{Sequence: r.op.sequence, Attempt: r.attempt, Writes: []wire.Write{r.op.write}, Conditions: r.op.conditions},
+		Append:   wire.Append{Sequence: r.op.sequence, Attempt: r.attempt, Writes: r.op.writes(), Conditions: r.op.conditions},
 		Producer: r.op.producer, Tag: r.op,
 	})
 	c.drain(i)
+}
+
+func (o *op) writes() []wire.Write {
+	if o.also == nil {
+		return []wire.Write{o.write}
+	}
+	return []wire.Write{o.write, *o.also}
+}
+
+func (o *op) guarded() bool {
+	return o.write.Expected >= wire.NoStream && (o.also == nil || o.also.Expected >= wire.NoStream)
 }
 
 // giveUpWaiting is a client's time-out: the attempt may still arrive, or its answer may be lost.
@@ -204,11 +219,12 @@ func (c *cluster) answer(i int, r Reply) {
 	case wire.OK:
 		o.done, o.result = true, r.Result
 	case wire.Conflict:
-		monotone := o.write.Expected >= wire.NoStream && r.Result.Actual > int64(o.write.Expected)
+		w, floor := o.writes()[r.Result.Write], o.floors[r.Result.Write]
+		monotone := w.Expected >= wire.NoStream && r.Result.Actual > int64(w.Expected)
 		// A monotone conflict is final at once, so its version may be an old one; every other must have seen what was acknowledged.
-		if now := c.version(string(o.write.Stream)); !monotone && r.Result.Actual < o.floor || r.Result.Actual > now {
+		if now := c.version(string(w.Stream)); !monotone && r.Result.Actual < floor || r.Result.Actual > now {
 			c.check(fmt.Errorf("op %d/%d was answered that %q is at version %d: when it arrived version %d was acknowledged, and the log has %d now",
-				o.producer, o.sequence, o.write.Stream, r.Result.Actual, o.floor, now))
+				o.producer, o.sequence, w.Stream, r.Result.Actual, floor, now))
 		}
 		if o.unknown && !monotone {
 			o.done, o.indefinite = true, true
@@ -237,9 +253,13 @@ func (c *cluster) answer(i int, r Reply) {
 func (c *cluster) acknowledged(stream string) int64 {
 	v := int64(0)
 	for _, o := range c.ops {
-		if o.done && !o.indefinite && o.result.Code == wire.OK && string(o.write.Stream) == stream {
-			at := o.result.Writes[0]
-			v = max(v, at.FirstVersion+int64(at.Count)-1)
+		if !o.done || o.indefinite || o.result.Code != wire.OK {
+			continue
+		}
+		for i, w := range o.writes() {
+			if at := o.result.Writes[i]; string(w.Stream) == stream {
+				v = max(v, at.FirstVersion+int64(at.Count)-1)
+			}
 		}
 	}
 	return v
@@ -362,6 +382,9 @@ func (c *cluster) verify(useV bool) error {
 		return err
 	}
 	for _, o := range c.ops {
+		if err := verifyWhole(o, byID); err != nil {
+			return fmt.Errorf("producer %d, sequence %d: %w", o.producer, o.sequence, err)
+		}
 		if !o.done || o.indefinite {
 			continue
 		}
@@ -372,8 +395,30 @@ func (c *cluster) verify(useV bool) error {
 	return nil
 }
 
+// verifyWhole checks that an append is stored in one frame, or not at all, whatever its client was told.
+func verifyWhole(o *op, byID map[uuid.UUID]storedRecord) error {
+	first, some := byID[o.write.Events[0].ID]
+	for _, w := range o.writes() {
+		for _, e := range w.Events {
+			if r, stored := byID[e.ID]; stored != some || r.Seq != first.Seq {
+				return fmt.Errorf("event %s of stream %q is stored: %t, in frame %d; the append's first event: %t, %d", e.ID, w.Stream, stored, r.Seq, some, first.Seq)
+			}
+		}
+	}
+	return nil
+}
+
 func verifyOp(o *op, byID map[uuid.UUID]storedRecord) error {
-	for i, e := range o.write.Events {
+	for i, w := range o.writes() {
+		if err := verifyWrite(o, i, w, byID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func verifyWrite(o *op, write int, w wire.Write, byID map[uuid.UUID]storedRecord) error {
+	for i, e := range w.Events {
 		r, stored := byID[e.ID]
 		switch {
 		case o.result.Code != wire.OK && stored:
@@ -383,11 +428,11 @@ func verifyOp(o *op, byID map[uuid.UUID]storedRecord) error {
 		case o.result.Code == wire.OK && !stored:
 			return fmt.Errorf("answered success, but event %d is not in the log", i)
 		case o.result.Code == wire.OK:
-			at := o.result.Writes[0]
+			at := o.result.Writes[write]
 			if r.Version != at.FirstVersion+int64(i) || r.Offset != at.FirstOffset+int64(i) {
 				return fmt.Errorf("event %d was answered version %d offset %d, and is at %d, %d", i, at.FirstVersion+int64(i), at.FirstOffset+int64(i), r.Version, r.Offset)
 			}
-			if o.write.Expected >= wire.NoStream && at.FirstVersion != int64(o.write.Expected)+1 {
+			if w.Expected >= wire.NoStream && at.FirstVersion != int64(w.Expected)+1 {
 				return fmt.Errorf("stored at version %d", at.FirstVersion)
 			}
 		}
@@ -426,7 +471,7 @@ func (c *cluster) heal() error {
 			if o.done {
 				continue
 			}
-			if o.unknown && o.write.Expected < wire.NoStream && o.attempt > 1 && !o.waiting {
+			if o.unknown && !o.guarded() && o.attempt > 1 && !o.waiting {
 				o.done, o.indefinite = true, true // the client's budget ends
 				continue
 			}

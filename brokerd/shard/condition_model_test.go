@@ -62,8 +62,10 @@ func (c *cluster) acknowledgedEnds(conditions []wire.Condition) []int64 {
 			continue
 		}
 		for i := range conditions {
-			if at := o.result.Writes[0]; at.Partition == conditions[i].Partition {
-				ends[i] = max(ends[i], at.FirstOffset+int64(at.Count))
+			for _, at := range o.result.Writes {
+				if at.Partition == conditions[i].Partition {
+					ends[i] = max(ends[i], at.FirstOffset+int64(at.Count))
+				}
 			}
 		}
 	}
@@ -90,8 +92,10 @@ func (c *cluster) checkRuledOut(o *op, r *wire.AppendResult) error {
 func (c *cluster) verifyConditions(records []storedRecord) error {
 	ops := map[uuid.UUID]*op{}
 	for _, o := range c.ops {
-		for i := range o.write.Events {
-			ops[o.write.Events[i].ID] = o
+		for _, w := range o.writes() {
+			for i := range w.Events {
+				ops[w.Events[i].ID] = o
+			}
 		}
 	}
 	frames := map[uint64]map[*op]bool{}

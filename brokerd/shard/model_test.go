@@ -175,6 +175,13 @@ func (c *cluster) drawOp(t *rapid.T, sequences map[uint64]uint64) *op {
 		id[8], id[9] = byte(o.sequence>>8), byte(o.sequence)
 		o.write.Events = append(o.write.Events, drawEvent(t, id))
 	}
+	if len(o.write.CommandID) == 0 && rapid.IntRange(0, 3).Draw(t, "two streams") == 0 {
+		other := fmt.Sprintf("s-%d", (int(stream[2]-'0')+rapid.IntRange(1, 2).Draw(t, "other"))%3)
+		id := uuid.UUID{byte(producer), 100}
+		id[8], id[9] = byte(o.sequence>>8), byte(o.sequence)
+		o.also = &wire.Write{Stream: []byte(other), Partition: partitionOf(other), Expected: wire.Expected(rapid.Int64Range(-1, 3).Draw(t, "expected too"))}
+		o.also.Events = append(o.also.Events, drawEvent(t, id))
+	}
 	if rapid.Bool().Draw(t, "conditional") {
 		o.conditions = c.drawConditions(t)
 	}

@@ -104,7 +104,7 @@ func (s *Shard) input() {
 		}
 	}
 	for _, a := range in.appends {
-		s.submit(a)
+		s.present(a)
 	}
 }
 

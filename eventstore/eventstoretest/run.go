@@ -38,6 +38,14 @@ func Run(t *testing.T, open func(t *testing.T) eventstore.Log) {
 		{"append/shards are not crossed", (*subject).testShards},
 		{"append/an ended context stores nothing", (*subject).testEndedAppend},
 
+		{"condition/each holds or names an event", (*subject).testConditions},
+		{"condition/guards all writes or none", (*subject).testConditionsGuardAll},
+		{"condition/an append is not ruled out by itself", (*subject).testConditionsAndOwnEvents},
+		{"condition/many writers, one wins", (*subject).testConditionsOneWinner},
+		{"condition/two that rule each other out are not both stored", (*subject).testConditionsNoSkew},
+		{"condition/bad ones are refused", (*subject).testBadConditions},
+		{"condition/bad tags are refused", (*subject).testBadTags},
+
 		{"read/a partition is dense and in order", (*subject).testPartitionOrder},
 		{"read/groups share a partition", (*subject).testGroups},
 		{"read/ranges", (*subject).testRanges},
@@ -58,6 +66,12 @@ func Run(t *testing.T, open func(t *testing.T) eventstore.Log) {
 		{"store/all goes on behind any cursor", (*subject).testAllAfter},
 		{"store/a tail has no gap under appends", (*subject).testTail},
 		{"store/a tail begins behind a cursor", (*subject).testTailAfter},
+		{"store/several streams, all or nothing", (*subject).testAppendAll},
+		{"store/a query finds its events behind a cursor", (*subject).testQuery},
+		{"store/a query in a group", (*subject).testQueryGroup},
+		{"store/a query of types with old names", (*subject).testQueryOldNames},
+		{"store/bad queries are refused", (*subject).testBadQueries},
+		{"store/decisions on queries, by many at once", (*subject).testDecisions},
 		{"store/positions and cursors of another topic are unreachable", (*subject).testUnreachable},
 	} {
 		t.Run(law.name, func(t *testing.T) { law.check(&subject{T: t, log: open(t)}) })

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/strandlog/strand/commitlog"
 	"github.com/strandlog/strand/eventstore"
+	"github.com/strandlog/strand/internal/partitioner"
 )
 
 // subject is one log under test, with shorthands that fail the test.
@@ -240,4 +241,9 @@ func (s *subject) noteMany(store *eventstore.Store, n int) {
 	for i := range n {
 		s.note(store, fmt.Sprintf("note-%d", i%streams), fmt.Sprint(i/streams+1))
 	}
+}
+
+// partitionOf is the partition of a stream of a topic.
+func partitionOf(t commitlog.Topic, stream string) int32 {
+	return partitioner.Partition(stream, len(t.Partitions))
 }

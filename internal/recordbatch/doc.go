@@ -18,7 +18,7 @@
 // # Concurrency
 //
 // A [Batch] is a view and safe for concurrent use while nobody changes its bytes. Keys, values and headers are views into the same bytes.
-// A [Builder] belongs to one goroutine, and so do the bytes of a batch while [Stamp] or [StampTime] changes them.
+// A [Builder] belongs to one goroutine, and so do the bytes of a batch while one of [Stamp], [StampTime] and [StampProducer] changes them.
 //
 // # Failure
 //

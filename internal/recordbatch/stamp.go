@@ -19,3 +19,12 @@ func StampTime(batch []byte, timestampMS int64) {
 	be.PutUint64(batch[posMaxTimestamp:], uint64(timestampMS))
 	be.PutUint32(batch[posChecksum:], crc32.Checksum(batch[posAttributes:], castagnoli))
 }
+
+// StampProducer writes who made a whole batch, and its number, into its bytes, and computes the checksum again.
+func StampProducer(batch []byte, id int64, epoch int16, baseSequence int32) {
+	be := binary.BigEndian
+	be.PutUint64(batch[posProducerID:], uint64(id))
+	be.PutUint16(batch[posProducerEpoch:], uint16(epoch))
+	be.PutUint32(batch[posBaseSequence:], uint32(baseSequence))
+	be.PutUint32(batch[posChecksum:], crc32.Checksum(batch[posAttributes:], castagnoli))
+}

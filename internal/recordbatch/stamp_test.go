@@ -63,3 +63,20 @@ func TestStampTime(t *testing.T) {
 		}
 	}
 }
+
+func TestStampProducer(t *testing.T) {
+	for _, c := range append(codecs, recordbatch.None) {
+		raw := buildWith(c, repetitive(30)...)
+		recordbatch.StampProducer(raw, 1<<62, 9, 1<<30)
+		var b recordbatch.Builder
+		b.Reset(100, 5000, 7)
+		b.SetProducer(1<<62, 9, 1<<30)
+		b.SetCodec(c)
+		for _, r := range repetitive(30) {
+			b.Append(recordbatch.Entry{Timestamp: r.Timestamp, Key: r.Key, Value: r.Value, HeaderCount: len(r.Headers), Headers: encodeHeaders(r.Headers)})
+		}
+		if diff := cmp.Diff(b.AppendTo(nil), raw); diff != "" {
+			t.Errorf("%v (-built +stamped):\n%s", c, diff)
+		}
+	}
+}
