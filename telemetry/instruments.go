@@ -56,7 +56,7 @@ func (i *instruments) create(meter metric.Meter) error {
 	i.errors = c.counter("projection.errors", "{error}", "Ends of projections that were errors.")
 	i.lag = c.gauge("projection.lag", "{event}", "Records that a running projection has not passed.")
 	i.lagTime = c.floatGauge("projection.lag.time", "s", "Age of the oldest of them.")
-	i.status = c.gauge("projection.status", "1", "1 for the state that a projection is in, 0 for the others.")
+	i.status = c.gauge("projection.status", "", "1 for the state that a projection is in, 0 for the others.")
 	i.progress = c.floatGauge("projection.rebuild.progress", "1", "How much of a rebuild or a catch-up is done, from 0 to 1.")
 	return errors.Join(c.failed...)
 }

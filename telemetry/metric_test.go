@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -118,5 +122,50 @@ func TestLabelsAreBounded(t *testing.T) {
 	}
 	if all != 3000 {
 		t.Errorf("%d records are counted, want 3000", all)
+	}
+}
+
+// TestTheTableOfMetrics compares what can be measured with what docs/metrics.md says a program has.
+func TestTheTableOfMetrics(t *testing.T) {
+	text, err := os.ReadFile("../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## Of a program\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	var documented []string
+	for line := range strings.Lines(section) {
+		if cells := strings.Split(line, "|"); len(cells) > 4 && strings.HasPrefix(cells[1], " `") {
+			documented = append(documented, strings.Trim(cells[1], " `"))
+		}
+	}
+	o := observe(t)
+	for _, class := range []error{nil, errNothing} {
+		_, sent := o.SendStart(t.Context(), commitlog.SendInfo{Topic: "t"})
+		sent(commitlog.SendResult{Err: class})
+		_, fetched := o.FetchStart(t.Context(), commitlog.FetchInfo{Topic: "t"})
+		fetched(commitlog.FetchResult{Err: class})
+		_, appended := o.AppendStart(t.Context(), eventstore.AppendInfo{Category: "c", Events: 1})
+		appended(eventstore.AppendResult{Conflict: class != nil, Err: class})
+		_, loaded := o.LoadStart(t.Context(), eventstore.LoadInfo{Category: "c"})
+		loaded(eventstore.LoadResult{Err: class})
+		_, handled := o.HandleStart(t.Context(), aggregates.HandleInfo{Category: "c"})
+		handled(aggregates.HandleResult{Retries: 1, Err: class})
+		_, projected := o.BatchStart(t.Context(), projections.BatchInfo{Projection: projections.ID{Name: "p"}, Replay: true})
+		projected(projections.BatchResult{Err: class})
+		_, ran := o.RunStart(t.Context(), projections.RunInfo{Projection: projections.ID{Name: "ended"}})
+		ran(projections.RunResult{Err: class})
+	}
+	_, ran := o.RunStart(t.Context(), projections.RunInfo{
+		Projection: projections.ID{Name: "p"},
+		Lag:        func(context.Context) (projections.Behind, error) { return projections.Behind{Events: 1}, nil },
+		Progress:   func() projections.Progress { return projections.Progress{Done: 1, Total: 2} },
+	})
+	defer ran(projections.RunResult{})
+	measured := slices.Collect(maps.Keys(o.collect(t)))
+	slices.Sort(measured)
+	slices.Sort(documented)
+	if diff := cmp.Diff(documented, measured); diff != "" {
+		t.Errorf("docs/metrics.md and what is measured differ (-documented +measured):\n%s", diff)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+
+	"github.com/strandlog/strand/commitlog"
 )
 
 // Config says where a node stores and listens. The zero value is an embedded node in a temporary directory that is removed by Close.
@@ -29,6 +31,15 @@ type Config struct {
 
 	// HeadsMax is the number of streams of a shard whose version is held in RAM, at most 64 B each. Default 4 Mi.
 	HeadsMax int
+
+	// Admin shows health and metrics over HTTP. Default: nowhere.
+	Admin AdminConfig
+
+	// Observer is told of the requests that the node stores. Default: nobody.
+	Observer Observer
+
+	// Client tunes the client that the node hands out.
+	Client commitlog.Config
 
 	// Logger receives the node's log. Default: discards.
 	Logger *slog.Logger
