@@ -73,6 +73,14 @@ var floors = []floor{
 		},
 	},
 
+	{
+		name: "observers",
+		on:   []string{"sides", "streams", "log"},
+		packages: map[string]string{
+			"telemetry": "Makes OpenTelemetry metrics and traces of what libraries tell their observers.",
+		},
+	},
+
 	// What brokerd runs.
 	{
 		name: "storage",
@@ -101,6 +109,7 @@ var floors = []floor{
 		name: "faces",
 		on:   []string{"sequencing", "protocol", "ground"},
 		packages: map[string]string{
+			"brokerd/admin":  "Shows over HTTP whether a node lives and is ready, what it measures, and profiles.",
 			"brokerd/native": "Is the server half of the native protocol: takes requests to shards and catalogue.",
 		},
 	},
@@ -113,6 +122,14 @@ var floors = []floor{
 	},
 
 	{
+		name: "measuring",
+		on:   []string{"node"},
+		packages: map[string]string{
+			"brokerd/metrics": "Publishes what a node measures of itself, for Prometheus and by OTLP.",
+		},
+	},
+
+	{
 		name: "settings",
 		packages: map[string]string{
 			"brokerd/config": "Reads the daemon's configuration file, and says where it is wrong.",
@@ -120,7 +137,7 @@ var floors = []floor{
 	},
 	{
 		name: "command",
-		on:   []string{"node", "settings", "log"}, // the operator's commands are clients
+		on:   []string{"measuring", "node", "settings", "log"}, // the operator's commands are clients
 		packages: map[string]string{
 			"brokerd": "Is the daemon's command line: dev, serve, verify, backup, restore, version, and the signals that stop a node.",
 		},
@@ -230,6 +247,44 @@ var modules = map[string]module{
 		tests: []string{everywhere},
 		why:   "finds goroutines that outlive a test",
 	},
+	"github.com/prometheus/client_golang": {
+		owners: []string{"brokerd/metrics"},
+		why:    "answers scrapes, and measures the Go runtime and the process",
+	},
+	"go.opentelemetry.io/otel": {
+		owners: []string{"telemetry", "brokerd/metrics"},
+		why:    "the interface of metrics and traces, and how a trace is written into headers",
+	},
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp": {
+		owners: []string{"brokerd/metrics"},
+		why:    "metrics by OTLP",
+	},
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp": {
+		owners: []string{"brokerd/metrics"},
+		why:    "traces by OTLP",
+	},
+	"go.opentelemetry.io/otel/exporters/prometheus": {
+		owners: []string{"brokerd/metrics"},
+		why:    "metrics in the format of Prometheus",
+	},
+	"go.opentelemetry.io/otel/metric": {
+		owners: []string{"telemetry", "brokerd/metrics"},
+		why:    "the interface of metrics",
+	},
+	"go.opentelemetry.io/otel/sdk": {
+		owners: []string{"brokerd/metrics"},
+		tests:  []string{"telemetry"},
+		why:    "makes spans, and in tests keeps those that are to be looked at",
+	},
+	"go.opentelemetry.io/otel/sdk/metric": {
+		owners: []string{"brokerd/metrics"},
+		tests:  []string{"telemetry"},
+		why:    "adds up measurements, and in tests keeps those that are to be looked at",
+	},
+	"go.opentelemetry.io/otel/trace": {
+		owners: []string{"telemetry", "brokerd/metrics"},
+		why:    "the interface of traces",
+	},
 	"golang.org/x/sync": {
 		owners: []string{"commitlog", "brokerd/native", "examples/chess"},
 		why:    "bounds what waits to be sent, by weight, and games that are imported at once",
@@ -248,6 +303,7 @@ var modules = map[string]module{
 var barred = map[string]string{
 	"github.com/nats-io/nats-server/v2": "the process boundary is a folder: only the daemon carries the engine",
 	"github.com/cockroachdb/pebble/v2":  "the index belongs to the daemon",
+	"go.opentelemetry.io/otel/sdk":      "where metrics and traces go is the program's choice",
 }
 
 func TestEveryPackageHasItsSentence(t *testing.T) {

@@ -26,12 +26,23 @@ func (r *Repository[S]) Handle(ctx context.Context, key string, cmd Command[S], 
 	for _, opt := range opts {
 		opt(&h.options)
 	}
-	leave, err := r.queue.enter(ctx, key)
+	if r.observer == nil {
+		return h.handle(ctx)
+	}
+	ctx, done := r.observer.HandleStart(ctx, HandleInfo{Category: r.typ.Name, Stream: h.stream, Command: cmd})
+	root, err := h.handle(ctx)
+	done(HandleResult{Events: len(root.Events), Retries: h.retries, Refused: h.refused, Err: err})
+	return root, err
+}
+
+// handle runs when the commands before it have: those of one key queue.
+func (h *handling[S]) handle(ctx context.Context) (Root[S], error) {
+	leave, err := h.queue.enter(ctx, h.key)
 	if err != nil {
 		return Root[S]{}, h.wrap(fmt.Errorf("waiting for the commands before it: %w", err))
 	}
 	defer leave()
-	h.known = r.cache.get(key)
+	h.known = h.cache.get(h.key)
 	return h.run(ctx)
 }
 
@@ -42,15 +53,18 @@ type handling[S any] struct {
 	cmd         Command[S]
 	options     handleOptions
 
-	known folded[S] // belongs to this handling: Decide is shown a clone of its state, where there are clones
-	final bool      // known holds what the leader held after this handling began: a refusal decided on it is an answer
+	known   folded[S] // belongs to this handling: Decide is shown a clone of its state, where there are clones
+	retries int       // after others were faster
+	refused bool      // the error is Decide's
+
+	final bool // known holds what the leader held after this handling began: a refusal decided on it is an answer
 }
 
 func (h *handling[S]) run(ctx context.Context) (Root[S], error) {
 	if root, done, err := h.begin(ctx); done || err != nil {
 		return root, h.wrap(err)
 	}
-	for retry := 0; ; {
+	for {
 		events, refusal := h.decide()
 		if refusal != nil || len(events) == 0 {
 			decidedAt := h.known.version
@@ -60,6 +74,7 @@ func (h *handling[S]) run(ctx context.Context) (Root[S], error) {
 				}
 			}
 			if h.known.version == decidedAt {
+				h.refused = refusal != nil
 				return h.known.root(h.key, nil), refusal
 			}
 			continue
@@ -68,14 +83,14 @@ func (h *handling[S]) run(ctx context.Context) (Root[S], error) {
 		if err == nil || !errors.Is(err, eventstore.ErrConflict) || h.options.versioned {
 			return root, h.wrap(err)
 		}
-		if retry >= h.retriesMax {
+		if h.retries >= h.retriesMax {
 			h.cache.drop(h.key)
-			return Root[S]{}, h.wrap(fmt.Errorf("giving up after %d retries: %w", retry, err))
+			return Root[S]{}, h.wrap(fmt.Errorf("giving up after %d retries: %w", h.retries, err))
 		}
-		if ended := pause(ctx, retry); ended != nil {
+		if ended := pause(ctx, h.retries); ended != nil {
 			return Root[S]{}, h.wrap(fmt.Errorf("%w, while others were faster: %w", ended, err))
 		}
-		retry++
+		h.retries++
 		if root, done, err := h.settle(ctx); done || err != nil {
 			return root, h.wrap(err)
 		}

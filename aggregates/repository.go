@@ -10,6 +10,8 @@ type RepositoryConfig struct {
 	CacheEntriesMax int
 	// RetriesMax bounds how often one Handle decides again after others were faster. Default 256; negative: never.
 	RetriesMax int
+	// Observer is told of every Handle. Default: nobody.
+	Observer Observer
 }
 
 const (
@@ -23,6 +25,7 @@ type Repository[S any] struct {
 	store      *eventstore.Store
 	typ        Type[S]
 	retriesMax int
+	observer   Observer  // nil: none
 	clone      func(S) S // nil: states cannot be copied, so there is no cache
 	cache      *cache[S]
 	queue      queue
@@ -46,6 +49,7 @@ func NewRepository[S any](store *eventstore.Store, typ Type[S], config ...Reposi
 		store:      store,
 		typ:        typ,
 		retriesMax: cfg.RetriesMax,
+		observer:   cfg.Observer,
 		clone:      clone,
 		cache:      newCache(cfg.CacheEntriesMax, clone),
 	}

@@ -32,6 +32,10 @@ type shardID struct {
 // Dial connects to the brokers at url: "nats://host:port", several separated by commas. Options say what the connection itself needs,
 // such as credentials or TLS. The error matches ErrUnavailable when nobody answers there before ctx ends.
 func Dial(ctx context.Context, url string, options ...nats.Option) (*Client, error) {
+	return dial(ctx, Config{}, url, options)
+}
+
+func dial(ctx context.Context, cfg Config, url string, options []nats.Option) (*Client, error) {
 	options = append([]nats.Option{
 		nats.Name("strand commitlog"),
 		nats.MaxReconnects(-1),
@@ -59,7 +63,7 @@ func Dial(ctx context.Context, url string, options ...nats.Option) (*Client, err
 		if d.err != nil {
 			return nil, &UnavailableError{URL: url, Doing: "connecting", Cause: d.err}
 		}
-		return newClient(newConnection(d.nc, true), Config{}), nil
+		return newClient(newConnection(d.nc, true), cfg), nil
 	case <-ctx.Done():
 		return nil, &UnavailableError{URL: url, Doing: "connecting", Cause: ctx.Err()}
 	}

@@ -30,15 +30,20 @@ func (c *Client) Append(ctx context.Context, t Topic, a Append) (Appended, error
 	if err != nil {
 		return Appended{}, err
 	}
-	appender, err := c.appenderOf(ctx, t, packed.shard)
-	if err != nil {
-		return Appended{}, err
-	}
 	p := &pending{topic: t.Name, append: a, packed: packed, done: make(chan struct{})}
-	if err := appender.append(ctx, p); err != nil {
+	if err := c.submit(ctx, packed.shard, t, p); err != nil {
 		return Appended{}, err
 	}
 	return p.result, nil
+}
+
+// enqueue gives an append to the appender of its shard and waits for the outcome.
+func (c *Client) enqueue(ctx context.Context, shard int, t Topic, p *pending) error {
+	appender, err := c.appenderOf(ctx, t, shard)
+	if err != nil {
+		return err
+	}
+	return appender.append(ctx, p)
 }
 
 // requestBytesMax bounds one append request, by the protocol and by what the connection's server takes.

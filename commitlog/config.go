@@ -23,6 +23,8 @@ type Config struct {
 	QueueAppendsMax int
 	// FetchBytesMax is the size that an answer to a reader aims at; each reader holds up to three of them. Default 1 MiB, at most 4 MiB.
 	FetchBytesMax int
+	// Observer is told of appends and fetches. Default: nobody.
+	Observer Observer
 }
 
 func (c Config) withDefaults() Config {

@@ -36,7 +36,7 @@ type fetched struct {
 func (f *fetcher) run(ctx context.Context, out chan<- fetched) {
 	defer close(out)
 	for f.next < f.end {
-		got := f.fetch(ctx)
+		got := f.observed(ctx)
 		select {
 		case out <- got:
 		case <-ctx.Done():

@@ -54,6 +54,8 @@ func headerKey(key []byte) string {
 		return wire.HeaderCausationID
 	case wire.HeaderTraceparent:
 		return wire.HeaderTraceparent
+	case wire.HeaderTracestate:
+		return wire.HeaderTracestate
 	case wire.HeaderTenant:
 		return wire.HeaderTenant
 	case wire.HeaderActor:

@@ -29,6 +29,7 @@ type outgoing struct {
 
 	// Owned by the sender.
 	tries
+	observed func(SendResult) // the observer's; nil: nobody observes, or it was never sent
 	base  int64 // outcome
 	epoch uint64
 	time  int64 // 0: each record has its own

@@ -171,6 +171,7 @@ func (s *sender) send(ctx context.Context, at route) {
 	}
 	if len(s.again) == 0 {
 		s.take(now)
+		s.observe(ctx)
 	}
 	if len(s.again) == 0 {
 		return
@@ -384,6 +385,9 @@ func (s *sender) finish(o *outgoing) {
 	s.producer.memory.give(o.memory)
 	if o.err != nil {
 		s.producer.failures.add(len(o.awaited), o.err)
+	}
+	if o.observed != nil {
+		o.observed(SendResult{Err: o.err})
 	}
 	o.tell()
 	o.lane.forget(o)

@@ -50,11 +50,21 @@ func (s *Store) AppendAll(ctx context.Context, given ...Part) ([]Appended, error
 	for _, part := range given {
 		part.addTo(&p)
 	}
+	if s.cfg.Observer == nil {
+		return s.appendAll(ctx, &p)
+	}
+	ctx, done := s.cfg.Observer.AppendStart(ctx, s.appendInfo(p.writes))
+	stored, err := s.appendAll(ctx, &p)
+	done(appendResult(stored, err))
+	return stored, err
+}
+
+func (s *Store) appendAll(ctx context.Context, p *parts) ([]Appended, error) {
 	writes := p.writes
 	if len(writes) == 0 {
 		return nil, fmt.Errorf("%w: no write was given", ErrNothing)
 	}
-	conditions, conditionOf, err := s.conditions(&p)
+	conditions, conditionOf, err := s.conditions(p)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +83,7 @@ func (s *Store) AppendAll(ctx context.Context, given ...Part) ([]Appended, error
 	}
 	stored, err := s.log.Append(ctx, s.topic, a)
 	if err != nil {
-		return nil, s.ruledOut(err, &p, conditionOf)
+		return nil, s.ruledOut(err, p, conditionOf)
 	}
 	for i, w := range stored.Writes {
 		d := &done[i]

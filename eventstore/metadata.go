@@ -16,6 +16,7 @@ type Metadata struct {
 	CorrelationID string
 	CausationID   string
 	Traceparent   string
+	Tracestate    string // belongs to Traceparent, and is replaced with it
 	Tenant        string
 	Actor         string
 	Tags          []string          // what queries find the event by; sorted, each once, up to 64 of up to 255 bytes
@@ -51,7 +52,9 @@ func (m Metadata) with(n Metadata) Metadata {
 	over(&m.CommandID, n.CommandID)
 	over(&m.CorrelationID, n.CorrelationID)
 	over(&m.CausationID, n.CausationID)
-	over(&m.Traceparent, n.Traceparent)
+	if n.Traceparent != "" {
+		m.Traceparent, m.Tracestate = n.Traceparent, n.Tracestate
+	}
 	over(&m.Tenant, n.Tenant)
 	over(&m.Actor, n.Actor)
 	if len(n.Tags) > 0 {
@@ -82,6 +85,9 @@ func (m *Metadata) headers(h []commitlog.Header) []commitlog.Header {
 	add(wire.HeaderCorrelationID, m.CorrelationID)
 	add(wire.HeaderCausationID, m.CausationID)
 	add(wire.HeaderTraceparent, m.Traceparent)
+	if m.Traceparent != "" {
+		add(wire.HeaderTracestate, m.Tracestate)
+	}
 	add(wire.HeaderTenant, m.Tenant)
 	add(wire.HeaderActor, m.Actor)
 	for _, tag := range m.Tags {
@@ -104,6 +110,8 @@ func (m *Metadata) read(key string, value []byte) {
 		m.CausationID = string(value)
 	case wire.HeaderTraceparent:
 		m.Traceparent = string(value)
+	case wire.HeaderTracestate:
+		m.Tracestate = string(value)
 	case wire.HeaderTenant:
 		m.Tenant = string(value)
 	case wire.HeaderActor:

@@ -17,6 +17,7 @@ type Config struct {
 	Partitions   int    // of a topic that is created; default the broker's
 	Shards       int    // of a topic that is created; default the broker's
 	UnknownTypes UnknownTypes
+	Observer     Observer // is told of appends and reads of single streams; nil: nobody
 }
 
 // UnknownTypes says what to do with an event whose category the store was given but whose type it was not.

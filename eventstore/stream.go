@@ -42,32 +42,41 @@ func (s *Store) Stream(ctx context.Context, stream string, options ...StreamOpti
 		o(&r)
 	}
 	return func(yield func(Event, error) bool) {
-		name := StreamName(stream)
-		if err := name.check(); err != nil {
+		if s.cfg.Observer == nil {
+			s.load(ctx, stream, &r, yield)
+			return
+		}
+		s.observeLoad(ctx, stream, &r, yield)
+	}
+}
+
+// load reads one stream.
+func (s *Store) load(ctx context.Context, stream string, r *streamRange, yield func(Event, error) bool) {
+	name := StreamName(stream)
+	if err := name.check(); err != nil {
+		yield(Event{}, err)
+		return
+	}
+	if !s.registry.categories[name.Category()] {
+		yield(Event{}, &UnknownCategoryError{Stream: name})
+		return
+	}
+	q := commitlog.StreamQuery{Stream: stream, From: r.from, CommandID: r.command, Strict: r.strict}
+	for rec, err := range s.log.Stream(ctx, s.topic, q) {
+		if err != nil {
 			yield(Event{}, err)
 			return
 		}
-		if !s.registry.categories[name.Category()] {
-			yield(Event{}, &UnknownCategoryError{Stream: name})
+		if rec.Version > r.to || r.until != nil && rec.Time.After(*r.until) {
 			return
 		}
-		q := commitlog.StreamQuery{Stream: stream, From: r.from, CommandID: r.command, Strict: r.strict}
-		for rec, err := range s.log.Stream(ctx, s.topic, q) {
-			if err != nil {
-				yield(Event{}, err)
-				return
-			}
-			if rec.Version > r.to || r.until != nil && rec.Time.After(*r.until) {
-				return
-			}
-			e, wanted, err := s.decode(&rec.Record)
-			if err != nil {
-				yield(Event{}, err)
-				return
-			}
-			if wanted && !yield(e, nil) {
-				return
-			}
+		e, wanted, err := s.decode(&rec.Record)
+		if err != nil {
+			yield(Event{}, err)
+			return
+		}
+		if wanted && !yield(e, nil) {
+			return
 		}
 	}
 }

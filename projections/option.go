@@ -10,6 +10,7 @@ type options struct {
 	eventsMax   int
 	bytesMax    int
 	progress    func(Progress)
+	observer    Observer // nil: none
 }
 
 func newOptions(opts []Option) options {

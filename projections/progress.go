@@ -73,7 +73,17 @@ func (m *meter) tell() {
 	if m.report == nil {
 		return
 	}
-	now := time.Now()
-	m.reported = now
-	m.report(Progress{Done: m.done, Total: m.total, Elapsed: now.Sub(m.began)})
+	m.reported = time.Now()
+	m.report(m.progress())
+}
+
+// now is the progress as of now.
+func (m *meter) now() Progress {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.progress()
+}
+
+func (m *meter) progress() Progress {
+	return Progress{Done: m.done, Total: m.total, Elapsed: time.Since(m.began)}
 }

@@ -49,7 +49,16 @@ func work[T any](ctx context.Context, store *eventstore.Store, p *Projection[T],
 	if ctx.Err() != nil {
 		return false, nil
 	}
-	workers, err := claim(ctx, store, p, sink, live, o)
+	meter := newMeter(o.progress)
+	if o.observer != nil {
+		observed, done := o.observer.RunStart(ctx, RunInfo{
+			Projection: p.ID(), Live: live, Progress: meter.now,
+			Lag: func(ctx context.Context) (Behind, error) { return Lag(ctx, store, p, sink) },
+		})
+		ctx = observed
+		defer func() { done(RunResult{Err: err}) }()
+	}
+	workers, err := claim(ctx, store, p, sink, live, o, meter)
 	defer func() {
 		for _, w := range workers {
 			if failed := w.lane.Close(); failed != nil {
@@ -94,7 +103,7 @@ func work[T any](ctx context.Context, store *eventstore.Store, p *Projection[T],
 }
 
 // claim prepares the sink and takes over all partitions. The workers that it gives have lanes to be closed, also beside an error.
-func claim[T any](ctx context.Context, store *eventstore.Store, p *Projection[T], sink Sink[T], live bool, o options) ([]*worker[T], error) {
+func claim[T any](ctx context.Context, store *eventstore.Store, p *Projection[T], sink Sink[T], live bool, o options, meter *meter) ([]*worker[T], error) {
 	handlers, err := p.byType(store)
 	if err != nil {
 		return nil, err
@@ -128,7 +137,6 @@ func claim[T any](ctx context.Context, store *eventstore.Store, p *Projection[T]
 		epoch = max(epoch, checkpoint.Epoch+1)
 	}
 	source := feed.source()
-	meter := newMeter(o.progress)
 	workers := make([]*worker[T], 0, len(topic.Partitions))
 	for i := range topic.Partitions {
 		partition := int32(i)

@@ -45,7 +45,7 @@ func (w *worker[T]) run(ctx context.Context) (reached bool, err error) {
 			return false, fmt.Errorf("reading partition %d for projection %s: %w", w.partition, w.projection.ID(), err)
 		}
 		began := time.Now()
-		if err := w.project(work, batch); err != nil {
+		if err := w.observed(work, batch); err != nil {
 			return false, err
 		}
 		pace.committed(len(batch), time.Since(began))

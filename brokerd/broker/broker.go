@@ -9,10 +9,12 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofrs/flock"
 	"github.com/nats-io/nats.go"
+	"github.com/strandlog/strand/brokerd/admin"
 	"github.com/strandlog/strand/brokerd/engine"
 	"github.com/strandlog/strand/brokerd/native"
 	"github.com/strandlog/strand/brokerd/shard"
@@ -32,6 +34,8 @@ type Broker struct {
 	shards    *shards
 	catalogue *topics.Catalogue
 	engine    *engine.Engine
+	admin     *admin.Server // nil: not configured
+	stage     atomic.Int32  // a stage; what Problems and Stats look at is there while it is serving
 	admission shard.Admission
 	gaveUp    chan struct{} // closed when the node cannot go on
 	cause     error         // why; set before gaveUp is closed
@@ -48,7 +52,7 @@ type closer struct {
 }
 
 // Start opens or creates a node and returns when it serves. What failed half-way is closed again.
-// Errors to act on: ErrLocked, engine.ErrListen.
+// Errors to act on: ErrLocked, engine.ErrListen, admin.ErrListen.
 func Start(ctx context.Context, cfg Config) (*Broker, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -61,6 +65,9 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 }
 
 func (b *Broker) start(ctx context.Context) error {
+	if err := b.startAdmin(ctx); err != nil {
+		return err
+	}
 	if err := b.openDir(); err != nil {
 		return err
 	}
@@ -109,7 +116,11 @@ func (b *Broker) start(ctx context.Context) error {
 	if err := server.Serve(catalogue{topics: b.catalogue, shards: b.shards}); err != nil {
 		return err
 	}
-	return b.startClient()
+	if err := b.startClient(); err != nil {
+		return err
+	}
+	b.stage.Store(int32(serving))
+	return nil
 }
 
 func (b *Broker) openDir() error {
@@ -199,7 +210,7 @@ func (b *Broker) startClient() error {
 	if err != nil {
 		return fmt.Errorf("connecting to the engine: %w", err)
 	}
-	client, err := commitlog.Connect(nc, commitlog.Config{})
+	client, err := commitlog.Connect(nc, b.cfg.Client)
 	if err != nil {
 		nc.Close()
 		return err
@@ -249,6 +260,7 @@ func (b *Broker) Err() error {
 // Close stops the node: appends that were taken are finished, caches are written, the engine is closed. It may be called more than once.
 func (b *Broker) Close(ctx context.Context) error {
 	b.once.Do(func() {
+		b.stage.Store(int32(stopping))
 		var errs []error
 		for _, c := range slices.Backward(b.closers) {
 			if err := c.close(ctx); err != nil {

@@ -39,6 +39,7 @@ func openCatalogueLog(ctx context.Context, s *shards, id identity) (*catalogueLo
 		return nil, err
 	}
 	k := s.of(t.ID)[0]
+	k.topic = catalogueName
 	if st := k.current().Status(); st.Cause != nil && !errors.Is(st.Cause, shard.ErrCache) {
 		return nil, st.Cause
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/strandlog/strand/commitlog"
 )
 
 // Config says where a node stores and listens. The zero value is an embedded node in a temporary directory that is removed by Close.
@@ -37,6 +39,14 @@ type Config struct {
 
 	// restore is called once the catalogue is open, before anything is served.
 	restore func(ctx context.Context, b *Broker) error
+	// Admin shows health and metrics over HTTP. Default: nowhere.
+	Admin AdminConfig
+
+	// Observer is told of the requests that the node stores. Default: nobody.
+	Observer Observer
+
+	// Client tunes the client that the node hands out.
+	Client commitlog.Config
 
 	// Logger receives the node's log. Default: discards.
 	Logger *slog.Logger

@@ -18,6 +18,11 @@ const (
 // keeper keeps one shard open. A shard whose caches are damaged or cannot be written is closed and opened again: its segments and index are cut
 // to what they vouch for, or dropped, and refilled from the log. A shard whose log is damaged is left as it is, and answers with the reason.
 type keeper struct {
+	topic  string // what it is called where it is shown
+	number int
+	stream string // of the engine
+	layout shard.Layout
+
 	open   func(ctx context.Context) (*shard.Shard, error)
 	room   func() error // nil while there is room to write the caches
 	logger *slog.Logger

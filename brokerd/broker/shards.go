@@ -79,7 +79,12 @@ func (s *shards) start(ctx context.Context, t topics.Topic, i int) (*keeper, err
 	}
 	logger := s.Logger.With("component", "shard", "topic", t.Name, "shard", i)
 	open := func(ctx context.Context) (*shard.Shard, error) { return s.open(ctx, t, i, logger) }
-	return keep(ctx, open, s.room, logger)
+	k, err := keep(ctx, open, s.room, logger)
+	if err != nil {
+		return nil, err
+	}
+	k.topic, k.number, k.stream, k.layout = t.Name, i, stream.Name, layoutOf(t, i)
+	return k, nil
 }
 
 // open runs the sequencer of one shard.
@@ -88,7 +93,7 @@ func (s *shards) open(ctx context.Context, t topics.Topic, i int, logger *slog.L
 		Log:      engineLog{engine: s.engine, stream: engineStream(t, i).Name},
 		Dir:      filepath.Join(s.dir, t.ID.String()+"-"+strconv.Itoa(i)),
 		LogID:    t.LogID,
-		Layout:   shard.Layout{Shard: i, Shards: t.Shards, Partitions: t.Partitions},
+		Layout:   layoutOf(t, i),
 		HeadsMax: s.HeadsMax,
 
 		Kind:         t.Kind,
@@ -100,10 +105,14 @@ func (s *shards) open(ctx context.Context, t topics.Topic, i int, logger *slog.L
 		Logger:    logger,
 		Admission: s.admission,
 		Opened: func(sh *shard.Shard, session, epoch uint64) error {
-			return s.server.Open(native.Session{Topic: t.ID, Shard: i, ID: session, Epoch: epoch, Target: sh})
+			return s.server.Open(native.Session{Topic: t.ID, Shard: i, ID: session, Epoch: epoch, Target: s.target(sh, t.Name, i)})
 		},
 		Closed: s.server.CloseSession,
 	})
+}
+
+func layoutOf(t topics.Topic, i int) shard.Layout {
+	return shard.Layout{Shard: i, Shards: t.Shards, Partitions: t.Partitions}
 }
 
 // engineStream is the engine stream of a shard. Its name and metadata hold the ids of the topic and of its log, so that a log is never

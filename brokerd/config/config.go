@@ -14,7 +14,15 @@ type Config struct {
 	StoreBytesMax int64 // bytes; 0: the broker's default
 	FreeBytesMin  int64 // bytes; 0: the broker's default
 	HeadsMax      int   // streams of a shard; 0: the broker's default
+	Admin         Admin
 	Log           Log
+}
+
+// Admin says where health, metrics and profiles are shown.
+type Admin struct {
+	Listen      string // host:port; empty: nowhere
+	AllowRemote bool
+	Pprof       bool
 }
 
 // Log says what is logged, and how.
@@ -41,6 +49,10 @@ const Reference = `data_dir: /var/lib/brokerd       # required; everything that 
 # store_bytes_max: 512GiB        # the log on disk, at most; default: 70 % of the volume
 # free_bytes_min: 256MiB         # with less free on the volume appends are refused; default: 256 MiB, or 5 % of a small volume
 # heads_max: 4194304             # streams of a shard whose version is held in RAM, at most 64 B each
+# admin:                         # health, metrics and profiles over HTTP
+#   listen: 127.0.0.1:8080       # host:port; default: none
+#   allow_remote: false          # permits listen beyond this machine; nobody is authenticated
+#   pprof: false                 # profiles under /debug/pprof/: they show what the process holds
 # log:
 #   level: info                  # debug, info, warn or error
 #   format: auto                 # text, json, or auto: text on a terminal, json elsewhere

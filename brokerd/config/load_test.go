@@ -25,10 +25,12 @@ allow_remote: true
 unsafe_no_sync: true
 store_bytes_max: 512MiB
 heads_max: 1000
+admin: {listen: '127.0.0.1:0', allow_remote: true, pprof: true}
 log: {level: debug, format: json}`,
 			config.Config{
 				DataDir: "/data", Listen: "0.0.0.0:0", AllowRemote: true, UnsafeNoSync: true, StoreBytesMax: 512 << 20, HeadsMax: 1000,
-				Log: config.Log{Level: slog.LevelDebug, Format: config.JSON},
+				Admin: config.Admin{Listen: "127.0.0.1:0", AllowRemote: true, Pprof: true},
+				Log:   config.Log{Level: slog.LevelDebug, Format: config.JSON},
 			},
 		},
 	}
@@ -52,7 +54,7 @@ func TestReference(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		got.StoreBytesMax, got.FreeBytesMin, got.HeadsMax = 0, 0, 0 // the broker's defaults, spelled out
+		got.StoreBytesMax, got.FreeBytesMin, got.HeadsMax, got.Admin.Listen = 0, 0, 0, "" // spelled out
 		if diff := cmp.Diff(config.Config{DataDir: "/var/lib/brokerd", Listen: config.ListenDefault}, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
@@ -87,6 +89,7 @@ func TestParseRefuses(t *testing.T) {
 		"address":         {"data_dir: d\nlisten: localhost", config.Error{Line: 2, Key: "listen"}, "host:port"},
 		"port":            {"data_dir: d\nlisten: localhost:99999", config.Error{Line: 2, Key: "listen"}, "host:port"},
 		"remote":          {"data_dir: d\nlisten: ':4222'", config.Error{Line: 2, Key: "listen"}, "allow_remote"},
+		"admin remote":    {"data_dir: d\nadmin: {listen: '0.0.0.0:8080'}", config.Error{Line: 2, Key: "admin.listen"}, "allow_remote: true under admin"},
 		"two documents":   {"data_dir: d\n---\ndata_dir: e", config.Error{Line: 2}, "more than one document"},
 		"not YAML":        {"data_dir: d\n\tlisten: x", config.Error{Line: 2}, "not YAML"},
 		"too big":         {strings.Repeat("#", 1<<20+1), config.Error{}, "more than 1048576 bytes"},

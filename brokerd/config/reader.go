@@ -90,4 +90,7 @@ func (r *reader) check() {
 	if err := CheckListen(r.cfg.Listen, r.cfg.AllowRemote); err != nil && r.cfg.Listen != "" {
 		r.fail(r.lines["listen"], "listen", fmt.Sprintf("%.60q: %v", r.cfg.Listen, err), "")
 	}
+	if err := CheckAdmin(r.cfg.Admin.Listen, r.cfg.Admin.AllowRemote); err != nil && r.cfg.Admin.Listen != "" {
+		r.fail(r.lines["admin.listen"], "admin.listen", fmt.Sprintf("%.60q: %v", r.cfg.Admin.Listen, err), "")
+	}
 }

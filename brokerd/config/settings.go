@@ -24,6 +24,11 @@ func settings() []setting {
 		{key: "store_bytes_max", set: func(c *Config, v *yaml.Node) (err error) { c.StoreBytesMax, err = size(v); return err }},
 		{key: "free_bytes_min", set: func(c *Config, v *yaml.Node) (err error) { c.FreeBytesMin, err = size(v); return err }},
 		{key: "heads_max", set: func(c *Config, v *yaml.Node) (err error) { c.HeadsMax, err = count(v); return err }},
+		{key: "admin", group: []setting{
+			{key: "listen", set: func(c *Config, v *yaml.Node) (err error) { c.Admin.Listen, err = text(v); return err }},
+			{key: "allow_remote", set: func(c *Config, v *yaml.Node) (err error) { c.Admin.AllowRemote, err = boolean(v); return err }},
+			{key: "pprof", set: func(c *Config, v *yaml.Node) (err error) { c.Admin.Pprof, err = boolean(v); return err }},
+		}},
 		{key: "log", group: []setting{
 			{key: "level", set: func(c *Config, v *yaml.Node) (err error) {
 				c.Log.Level, err = choice(v, option[slog.Level]{"debug", slog.LevelDebug}, option[slog.Level]{"info", slog.LevelInfo},

@@ -136,7 +136,7 @@ type Core struct {
 	stats Stats
 }
 
-// Stats counts what a core did.
+// Stats counts what a core did since it was made: frames and events are those that it applied, whoever wrote them.
 type Stats struct {
 	Frames, Void, Barriers, Appends, Events uint64
 }
@@ -405,6 +405,9 @@ func (c *Core) refuseQueue() {
 // apply hands a frame that the state has just moved over to what is built on the log.
 func (c *Core) apply(f *Frame, heads []Head, writes []producerWrite) error {
 	c.stats.Frames++
+	for i := range f.Entries {
+		c.stats.Events += uint64(f.Entries[i].Count)
+	}
 	for _, w := range writes {
 		c.producers.add(w.producer, w.stored)
 	}

@@ -11,6 +11,7 @@ const (
 	HeaderCorrelationID = "correlation-id"
 	HeaderCausationID   = "causation-id"
 	HeaderTraceparent   = "traceparent"
+	HeaderTracestate    = "tracestate"
 	HeaderTenant        = "tenant"
 	HeaderActor         = "actor"
 	HeaderTag           = "tag" // once for each tag
