@@ -4,7 +4,7 @@ SHELL := bash
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint fuzz bench bench-full
+.PHONY: help setup test lint fuzz torture bench bench-full
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,10 @@ lint: ## Check format, lint, and whether go.mod is tidy
 	go -C tools build -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	bin/golangci-lint run ./...
 	go mod tidy -diff
+
+# Full disks, failing syncs, lost power, kills and damage, as root, at their full size.
+torture: setup ## Run the tests of faults at their full size
+	STRAND_TORTURE=1 go test -count=1 -timeout 60m -v -run 'Damage|Repair|FullDisk|FailedSyncs|PowerLoss|Kill|GivesUp' ./brokerd/broker ./brokerd/engine ./brokerd
 
 fuzz: ## Fuzz every decoder for FUZZTIME (30s) each
 	@grep -rEo --include='*_test.go' '^func Fuzz\w+' . | sed -E 's|/[^/]*:func | |' | while read -r package target; do \

@@ -137,9 +137,9 @@ var floors = []floor{
 	},
 	{
 		name: "command",
-		on:   []string{"measuring", "node", "settings"},
+		on:   []string{"measuring", "node", "settings", "log"}, // the operator's commands are clients
 		packages: map[string]string{
-			"brokerd": "Is the daemon's command line: dev, serve, version, and the signals that stop a node.",
+			"brokerd": "Is the daemon's command line: dev, serve, verify, backup, restore, version, and the signals that stop a node.",
 		},
 	},
 
@@ -286,7 +286,7 @@ var modules = map[string]module{
 		why:    "the interface of traces",
 	},
 	"golang.org/x/sync": {
-		owners: []string{"commitlog", "examples/chess"},
+		owners: []string{"commitlog", "brokerd/native", "examples/chess"},
 		why:    "bounds what waits to be sent, by weight, and games that are imported at once",
 	},
 	"golang.org/x/sys": {

@@ -79,6 +79,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 type places struct{ data, profiles, json string }
 
 func measureInto(ctx context.Context, p plan, at places, stdout, stderr io.Writer) (err error) {
+	heading := machine(ctx) // now: the commit may change while it runs
 	dir, err := os.MkdirTemp(at.data, "strand-bench-")
 	if err != nil {
 		return err
@@ -94,7 +95,7 @@ func measureInto(ctx context.Context, p plan, at places, stdout, stderr io.Write
 	figures, err := p.measure(ctx, all, stderr)
 	err = errors.Join(err, all.close())
 	// What was measured before something failed is worth keeping.
-	err = errors.Join(err, writeTable(context.WithoutCancel(ctx), stdout, p.rows, figures))
+	err = errors.Join(err, writeTable(stdout, heading, p.rows, figures))
 	if at.json != "" {
 		err = errors.Join(err, writeJSON(at.json, figures))
 	}

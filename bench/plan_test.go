@@ -176,7 +176,7 @@ func TestMeasure(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if err := writeTable(t.Context(), &table, rows, got); err != nil {
+	if err := writeTable(&table, "heading", rows, got); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"20  10..30", "strand is 10x", "absent  skipped: it fell over", "target met: 10 of >= 2x good"} {

@@ -15,10 +15,10 @@ import (
 	"time"
 )
 
-// writeTable writes a paragraph for each figure: a line for each system, then the targets.
-func writeTable(ctx context.Context, w io.Writer, rows []row, figures figures) error {
+// writeTable writes the heading, then a paragraph for each figure: a line for each system, then the targets.
+func writeTable(w io.Writer, heading string, rows []row, figures figures) error {
 	var table strings.Builder
-	table.WriteString(machine(ctx) + "\n")
+	table.WriteString(heading + "\n")
 	for _, r := range rows {
 		for _, c := range r.columns {
 			table.WriteString("\n" + paragraph(r, c, figures))
@@ -112,7 +112,7 @@ func commit(ctx context.Context) string {
 			}
 		}
 	}
-	out, err := exec.CommandContext(ctx, "git", "rev-parse", "--short=12", "HEAD").Output()
+	out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--abbrev=12", "--dirty").Output()
 	if err != nil {
 		return "unknown"
 	}

@@ -33,7 +33,7 @@ func keepUp(ctx context.Context, cfg broker.Config, ready func(*broker.Broker) e
 	}
 	select {
 	case <-ctx.Done():
-		cfg.Logger.Info("stopping", slog.Duration("within", stopTimeout))
+		cfg.Logger.Info("stopping", slog.Duration("timeout", stopTimeout))
 		return b.Close(context.WithoutCancel(ctx))
 	case <-b.GaveUp():
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)

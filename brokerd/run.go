@@ -39,6 +39,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 	case !*began || errors.As(err, &usage):
 		return exitUsage
+	case errors.Is(err, errDamage), errors.Is(err, broker.ErrBackupDamaged):
+		return exitDamage
 	case errors.Is(err, broker.ErrGaveUp):
 		return exitGaveUp
 	}
@@ -62,7 +64,7 @@ func rootCommand(program string) (root *cobra.Command, began *bool) {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w: see %s --help", err, c.CommandPath())
 	})
-	root.AddCommand(devCommand(program), serveCommand(), versionCommand())
+	root.AddCommand(devCommand(program), serveCommand(), verifyCommand(), backupCommand(), restoreCommand(), versionCommand())
 	return root, began
 }
 

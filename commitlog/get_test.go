@@ -3,6 +3,7 @@ package commitlog
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -101,7 +102,7 @@ func TestGetErrors(t *testing.T) {
 	}{
 		{"another key", wire.GetResponse{Epoch: testEpoch, Record: rawOf([]byte("bob"), nil)}, ErrCorrupt},
 		{"a damaged record", wire.GetResponse{Epoch: testEpoch, Record: raw[:len(raw)-1]}, ErrCorrupt},
-		{"more than a record", wire.GetResponse{Epoch: testEpoch, Record: append(raw[:len(raw):len(raw)], 0)}, ErrCorrupt},
+		{"more than a record", wire.GetResponse{Epoch: testEpoch, Record: append(slices.Clip(raw), 0)}, ErrCorrupt},
 		{"corrupt", wire.GetResponse{Code: wire.Corrupt}, ErrCorrupt},
 		{"diverged", wire.GetResponse{Code: wire.LogDiverged}, ErrLogDiverged},
 		{"unknown topic", wire.GetResponse{Code: wire.UnknownTopic}, ErrUnknownTopic},

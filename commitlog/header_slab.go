@@ -1,6 +1,8 @@
 package commitlog
 
 import (
+	"slices"
+
 	"github.com/strandlog/strand/internal/recordbatch"
 	"github.com/strandlog/strand/internal/wire"
 )
@@ -30,7 +32,7 @@ func (s *headerSlab) headers(h recordbatch.Headers) []Header {
 		}
 	}
 	s.free = s.free[len(headers):]
-	return headers[:len(headers):len(headers)]
+	return slices.Clip(headers)
 }
 
 // headerKey is the key as a string, without allocating for those that are on most records.

@@ -30,10 +30,10 @@ type outgoing struct {
 	// Owned by the sender.
 	tries
 	observed func(SendResult) // the observer's; nil: nobody observes, or it was never sent
-	base  int64 // outcome
-	epoch uint64
-	time  int64 // 0: each record has its own
-	err   error
+	base     int64            // outcome
+	epoch    uint64
+	time     int64 // 0: each record has its own
+	err      error
 }
 
 // awaited is who waits for a record, if anybody, and the time that the record was given.

@@ -158,9 +158,6 @@ func produceOn(t *testing.T, b *scriptedBroker, cfg ProducerConfig) (*Producer, 
 	return p, c
 }
 
-// to is a partition to send to.
-func to(partition int32) *int32 { return &partition }
-
 // checkShelf reports what a producer must never do.
 func checkShelf(t *testing.T, b *scriptedBroker) {
 	t.Helper()

@@ -248,7 +248,7 @@ func (p *Producer) recycle(o *outgoing) {
 	}
 	clear(o.awaited)
 	awaited := o.awaited[:0]
-	*o = outgoing{builder: o.builder, awaited: awaited} //nolint:govet // nobody holds its lock
+	*o = outgoing{builder: o.builder, awaited: awaited}
 	p.batches.Put(o)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -110,7 +111,7 @@ func (m *modelShelf) fail(req wire.ProduceRequest) (resp wire.ProduceResponse) {
 func modelSender(t *testing.T, p *Producer, l *ledger, sender, records int, pause time.Duration) {
 	for i := range records {
 		name := fmt.Sprintf("%d/%03d", sender, i)
-		if err := p.Send(t.Context(), Message{Value: []byte(name), Partition: to(int32((sender + i) % testPartitions))}, l.of(name)); err != nil {
+		if err := p.Send(t.Context(), Message{Value: []byte(name), Partition: new(int32((sender + i) % testPartitions))}, l.of(name)); err != nil {
 			t.Error(err)
 		}
 		wait(t.Context(), pause)
@@ -148,6 +149,9 @@ func (l *ledger) check(m *modelShelf) (wrong []string) {
 	for name, err := range l.failed {
 		if stored, ok := at[name]; ok && !errors.Is(err, ErrIndefinite) {
 			wrong = append(wrong, fmt.Sprintf("%s was refused (%v) and is stored at %+v", name, err, stored))
+		}
+		if order := new(OutOfOrderError); strings.Contains(err.Error(), "records that were sent later are stored") || errors.As(err, &order) {
+			wrong = append(wrong, fmt.Sprintf("%s came after its successors: %v", name, err))
 		}
 	}
 	return wrong

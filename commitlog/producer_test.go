@@ -75,7 +75,7 @@ func TestDeliver(t *testing.T) {
 			t.Errorf("stored %+v", r)
 		}
 		for _, m := range []Message{{}, {Key: []byte{}, Value: []byte{}}} { // null and empty are kept apart
-			if got, err = p.Deliver(t.Context(), Message{Key: m.Key, Value: m.Value, Partition: to(3)}); err != nil || got.Partition != 3 {
+			if got, err = p.Deliver(t.Context(), Message{Key: m.Key, Value: m.Value, Partition: new(int32(3))}); err != nil || got.Partition != 3 {
 				t.Fatalf("got %+v, %v", got, err)
 			}
 			r := b.shelf.records[3][got.Offset]
@@ -101,7 +101,7 @@ func TestSendKeepsTheOrderOfAPartition(t *testing.T) {
 				for i := range 5000 {
 					partition := int32(i % 4)
 					name := fmt.Sprintf("%d/%d", partition, i)
-					if err := p.Send(t.Context(), Message{Value: []byte(name), Partition: to(partition)}, l.of(name)); err != nil {
+					if err := p.Send(t.Context(), Message{Value: []byte(name), Partition: new(partition)}, l.of(name)); err != nil {
 						t.Fatal(err)
 					}
 					sent[partition] = append(sent[partition], name)
@@ -223,7 +223,7 @@ func TestAllLanesHaveTheirTurn(t *testing.T) {
 			if i%20 == 19 {
 				partition = int32(i/20)%3 + 1
 			}
-			if err := p.Send(t.Context(), Message{Value: make([]byte, 4<<10), Partition: to(partition)}, nil); err != nil {
+			if err := p.Send(t.Context(), Message{Value: make([]byte, 4<<10), Partition: new(partition)}, nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -286,7 +286,7 @@ func TestLinger(t *testing.T) {
 		begin := time.Now()
 		send := func(n int, name string) {
 			for range n {
-				if err := p.Send(t.Context(), Message{Value: make([]byte, 1000), Partition: to(1)}, l.of(name)); err != nil {
+				if err := p.Send(t.Context(), Message{Value: make([]byte, 1000), Partition: new(int32(1))}, l.of(name)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -331,12 +331,12 @@ func TestSendRefuses(t *testing.T) {
 		{"a value that is too large", Plain, Message{Value: large(1<<20 + 1)}, ErrAppendTooLarge},
 		{"headers that are too large", Plain, Message{Headers: []Header{{"a", large(40 << 10)}, {"b", large(30 << 10)}}}, ErrAppendTooLarge},
 		{"a header key that is too long", Plain, Message{Headers: []Header{{strings.Repeat("x", 64<<10), nil}}}, ErrAppendTooLarge},
-		{"a partition that there is not", Plain, Message{Partition: to(testPartitions)}, ErrInvalid},
-		{"a negative partition", Plain, Message{Partition: to(-1)}, ErrInvalid},
+		{"a partition that there is not", Plain, Message{Partition: new(int32(testPartitions))}, ErrInvalid},
+		{"a negative partition", Plain, Message{Partition: new(int32(-1))}, ErrInvalid},
 		{"a time that is the broker's", Plain, Message{Time: time.Now()}, ErrInvalid},
 		{"a table's record without a key", Table, Message{Value: large(1)}, ErrInvalid},
 		{"a table's record with an empty key", Table, Message{Key: large(0), Value: large(1)}, ErrInvalid},
-		{"a table's record with a partition", Table, Message{Key: large(1), Partition: to(1)}, ErrInvalid},
+		{"a table's record with a partition", Table, Message{Key: large(1), Partition: new(int32(1))}, ErrInvalid},
 		{"nothing of a plain topic's", Plain, Message{}, nil},
 		{"the largest", Plain, Message{Key: large(255), Value: large(1 << 20), Headers: []Header{{"a", large(63 << 10)}}}, nil},
 		{"a table's tombstone", Table, Message{Key: large(1)}, nil},
@@ -383,7 +383,7 @@ func TestProducerTime(t *testing.T) {
 		b.topic.ProducerTime = true
 		p, _ := produceOn(t, b, ProducerConfig{})
 		for _, given := range []time.Time{time.UnixMilli(42).UTC(), time.UnixMilli(-42).UTC(), {}} {
-			got, err := p.Deliver(t.Context(), Message{Partition: to(0), Time: given})
+			got, err := p.Deliver(t.Context(), Message{Partition: new(int32(0)), Time: given})
 			want := given
 			if want.IsZero() {
 				want = time.Now().UTC()
@@ -502,7 +502,7 @@ func TestUntilTheTruthOfABatchIsKnown(t *testing.T) {
 					return s.answerBatches(b, req)
 				}
 				p, _ := produceOn(t, b, ProducerConfig{})
-				got, err := p.Deliver(t.Context(), Message{Value: []byte("v"), Partition: to(2)})
+				got, err := p.Deliver(t.Context(), Message{Value: []byte("v"), Partition: new(int32(2))})
 				if !errors.Is(err, tt.want) {
 					t.Fatalf("got %v, want %v", err, tt.want)
 				}
@@ -580,7 +580,7 @@ func TestProducerGivesUp(t *testing.T) {
 				p, _ := produceOn(t, b, ProducerConfig{})
 				l := newLedger()
 				send := func(name string) {
-					if err := p.Send(t.Context(), Message{Value: []byte(name), Partition: to(1)}, l.of(name)); err != nil {
+					if err := p.Send(t.Context(), Message{Value: []byte(name), Partition: new(int32(1))}, l.of(name)); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -639,7 +639,7 @@ func TestOneRefusedBatchDoesNotHoldUpTheOthers(t *testing.T) {
 				p, _ := produceOn(t, b, ProducerConfig{Linger: time.Millisecond, DeliveryTimeout: 10 * time.Second})
 				l := newLedger()
 				for _, partition := range []int32{0, 1, 2} {
-					if err := p.Send(t.Context(), Message{Partition: to(partition)}, l.of(fmt.Sprint(partition))); err != nil {
+					if err := p.Send(t.Context(), Message{Partition: new(partition)}, l.of(fmt.Sprint(partition))); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -663,7 +663,7 @@ func TestCloseGivesUpWhenItsTimeIsOver(t *testing.T) {
 		l := newLedger()
 		send := func(n int, name string) {
 			for i := range n {
-				if err := p.Send(t.Context(), Message{Partition: to(0)}, l.of(fmt.Sprint(name, i))); err != nil {
+				if err := p.Send(t.Context(), Message{Partition: new(int32(0))}, l.of(fmt.Sprint(name, i))); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -781,7 +781,7 @@ func TestAcksNone(t *testing.T) {
 		b := newPlainBroker(1)
 		p, _ := produceOn(t, b, ProducerConfig{Acks: AcksNone})
 		for range 3 {
-			got, err := p.Deliver(t.Context(), Message{Value: []byte("v"), Partition: to(1)})
+			got, err := p.Deliver(t.Context(), Message{Value: []byte("v"), Partition: new(int32(1))})
 			if err != nil || got.Offset != -1 || got.Partition != 1 {
 				t.Errorf("got %+v, %v", got, err)
 			}
@@ -791,7 +791,7 @@ func TestAcksNone(t *testing.T) {
 		}
 		b.elect(0) // nobody answers that the session is gone
 		wait(t.Context(), 2*routeAge)
-		if _, err := p.Deliver(t.Context(), Message{Value: []byte("v"), Partition: to(1)}); err != nil || b.published != 4 {
+		if _, err := p.Deliver(t.Context(), Message{Value: []byte("v"), Partition: new(int32(1))}); err != nil || b.published != 4 {
 			t.Errorf("%d published, %v: the new session was not found", b.published, err)
 		}
 		if err := p.Close(t.Context()); err != nil {

@@ -2,7 +2,7 @@ package commitlog
 
 import "math"
 
-// Earliest, as the From of a Range, is the offset where the partition starts, whatever it is by then: what was deleted is not read.
+// Earliest is, as the From of a Range, the offset where the partition starts, whatever it is by then: what was deleted is not read.
 const Earliest int64 = math.MinInt64
 
 // Range says which records of a partition to read. The zero value is everything from offset 0 on, which a partition whose first records were deleted

@@ -71,6 +71,11 @@ func (b *Broker) start(ctx context.Context) error {
 	if err := b.openDir(); err != nil {
 		return err
 	}
+	if b.cfg.restore == nil {
+		if err := checkRestored(b.dir); err != nil {
+			return err
+		}
+	}
 	id, err := loadIdentity(b.dir)
 	if err != nil {
 		return err
@@ -104,6 +109,9 @@ func (b *Broker) start(ctx context.Context) error {
 	}
 	if b.catalogue, err = topics.Open(ctx, log, b.shards, topics.Config{}); err != nil {
 		return err
+	}
+	if b.cfg.restore != nil {
+		return b.cfg.restore(ctx, b)
 	}
 	if err := server.Serve(catalogue{topics: b.catalogue, shards: b.shards}); err != nil {
 		return err

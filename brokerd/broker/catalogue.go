@@ -21,7 +21,8 @@ type catalogueLog struct {
 	sequence uint64 // changes of the catalogue come one at a time
 }
 
-func openCatalogueLog(ctx context.Context, s *shards, id identity) (*catalogueLog, error) {
+// catalogueTopic is the topic that the catalogue of a node is kept in.
+func catalogueTopic(id identity) topics.Topic {
 	t := topics.Topic{
 		TopicSpec: wire.TopicSpec{Name: "catalogue", Kind: wire.KindVersioned, Partitions: 1, Shards: 1},
 		ID:        id.CatalogueID, LogID: id.CatalogueLogID, State: topics.Ready,
@@ -29,6 +30,11 @@ func openCatalogueLog(ctx context.Context, s *shards, id identity) (*catalogueLo
 	if !id.Started {
 		t.State = topics.Creating
 	}
+	return t
+}
+
+func openCatalogueLog(ctx context.Context, s *shards, id identity) (*catalogueLog, error) {
+	t := catalogueTopic(id)
 	if err := s.Start(ctx, t); err != nil {
 		return nil, err
 	}
@@ -74,7 +80,7 @@ func (l *catalogueLog) Append(ctx context.Context, stream string, expected int64
 func (l *catalogueLog) Events(ctx context.Context) iter.Seq2[topics.Event, error] {
 	return func(yield func(topics.Event, error) bool) {
 		for next := int64(0); ; {
-			r := l.keeper.current().Fetch(ctx, wire.FetchRequest{Offset: next, MaxBytes: wire.FetchBytesMax})
+			r := l.keeper.current().Fetch(ctx, wire.FetchRequest{Offset: next, MaxBytes: wire.FetchBytesMax}, nil)
 			if r.Code != wire.OK {
 				yield(topics.Event{}, fmt.Errorf("the catalogue's shard answered %s: %s", r.Code, r.Detail))
 				return

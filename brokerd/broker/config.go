@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,6 +41,9 @@ type Config struct {
 
 	// Client tunes the client that the node hands out.
 	Client commitlog.Config
+
+	// restore is called once the catalogue is open, before anything is served.
+	restore func(ctx context.Context, b *Broker) error
 
 	// Logger receives the node's log. Default: discards.
 	Logger *slog.Logger

@@ -12,7 +12,13 @@
 //
 // # Failure
 //
-// A directory is used by one node at a time ([ErrLocked]). A shard whose log is damaged answers with the reason while the others serve on.
+// A directory is used by one node at a time ([ErrLocked]). A shard whose log is damaged answers with the reason while the others serve on; one whose
+// caches are damaged is opened again. On a full disk appends are refused until there is room. A node whose disk fails for good says so
+// ([Broker.GaveUp]).
+//
+// # Backup
+//
+// [Backup] copies what a running node holds, [Restore] makes a directory of it, [VerifyDir] and [VerifyLive] check either.
 //
 // # Testing
 //

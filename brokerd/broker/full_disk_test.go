@@ -89,6 +89,9 @@ func TestFullDisk(t *testing.T) {
 		"caches, surprised twice over": {disk: "shards", min: 1, leave: 1 << 20},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if full(0, 1) == 0 && (test.disk == "log" || test.leave == 1<<20) {
+				t.Skip("make torture runs it")
+			}
 			t.Parallel()
 			dir := t.TempDir()
 			disk := filepath.Join(dir, test.disk)
@@ -153,6 +156,10 @@ func TestFullDisk(t *testing.T) {
 			}
 			stop()
 			group.Wait()
+			// What the writers left in flight comes before this.
+			if _, err := b.Client().Append(t.Context(), topic, large("filling-1")); err != nil {
+				t.Error(err)
+			}
 			t.Logf("%d events acknowledged, %d indefinite, %d refused", len(a.byID), len(a.indefinite), len(a.refused))
 			a.skip = "filling-1"
 			a.check(t, b.Client(), topic)

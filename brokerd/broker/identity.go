@@ -65,9 +65,13 @@ func writeDurably(path string, data []byte) (err error) {
 	if err := os.Rename(tmp, path); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	dir, err := os.Open(filepath.Dir(path))
+	return syncDirectory(filepath.Dir(path))
+}
+
+func syncDirectory(path string) error {
+	dir, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("syncing the directory of %s: %w", path, err)
+		return fmt.Errorf("syncing the directory %s: %w", path, err)
 	}
 	return errors.Join(dir.Sync(), dir.Close())
 }

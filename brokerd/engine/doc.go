@@ -24,6 +24,7 @@
 // # Failure
 //
 // Connections never reconnect: losing one is an event that its owner handles, because what was sent on it is in doubt.
-// An engine whose disk is full or fails gives up its store: [Engine.Health] then is [ErrDisabled].
+// An engine whose disk is full or fails gives up its store: [Engine.Health] then is [ErrDisabled], and [Engine.Restart] is the way out.
+// [Inspect] reads what is on disk without an engine.
 // A stream that is missing or configured in another way is refused, never repaired or created anew.
 package engine

@@ -64,7 +64,7 @@ func TestUnseenStreamsCostNoRead(t *testing.T) {
 			}()
 			head := func(i int) int64 {
 				if i/2%2 == 1 {
-					_, found, err := db.Find(Query{Tags: [][]byte{fmt.Appendf(nil, "name:%06d", i)}, Types: [][]byte{[]byte("account.opened")}})
+					_, found, err := db.Find(Query{Tags: [][]byte{fmt.Appendf(nil, "name:%06d", i)}, Types: [][]byte{[]byte("account.opened")}}, new(Steps))
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -167,7 +167,7 @@ func lookUpTerms(t *testing.T, db *DB) error {
 		return nil
 	})
 	for n := 0; n < len(queries); n += 7 {
-		offset, found, findErr := db.Find(queries[n])
+		offset, found, findErr := db.Find(queries[n], new(Steps))
 		if err = errors.Join(err, findErr); err != nil {
 			return err
 		}

@@ -264,7 +264,7 @@ func TestCallsAfterClose(t *testing.T) {
 	_, headErr := db.Head(0, "a-1")
 	_, _, markErr := db.Watermark()
 	_, _, _, commandErr := db.Command(0, "a-1", "c")
-	_, _, findErr := db.Find(Query{Types: [][]byte{[]byte("a.done")}})
+	_, _, findErr := db.Find(Query{Types: [][]byte{[]byte("a.done")}}, new(Steps))
 	for name, err := range map[string]error{
 		"Find": findErr, "Head": headErr, "Watermark": markErr, "Command": commandErr, "Apply": db.Apply(NewTail(), nil, markOf(1)), "Flush": db.Flush(),
 		"Stream":    db.Stream(0, "a-1", 1, func(int64, Pointer) bool { return true }),

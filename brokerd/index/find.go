@@ -12,13 +12,13 @@ import (
 
 // Find returns the offset of an event that a query asks for. A type costs one look at most. A tag that was never seen costs no read of the disk,
 // save for one in a hundred. Error: ErrQuery, ErrBroad.
-func (d *DB) Find(q Query) (offset int64, found bool, err error) {
+func (d *DB) Find(q Query, spent *Steps) (offset int64, found bool, err error) {
 	if err := q.check(); err != nil {
 		return 0, false, err
 	}
 	var broad error // not damage, as read takes an error to be
 	err = d.readStream(func(i *pebble.Iterator) error {
-		f := finder{rows: i, query: &q, cuts: make([][]byte, len(q.Tags))}
+		f := finder{rows: i, query: &q, spent: spent, cuts: make([][]byte, len(q.Tags))}
 		for k, tag := range q.Tags {
 			f.cuts[k] = appendTag(nil, q.Partition, tag)
 		}
@@ -40,11 +40,14 @@ type finder struct {
 	query *Query
 	cuts  [][]byte // what the postings of each tag begin with
 	key   []byte   // reused
-	spent steps
+	spent *Steps
 }
 
 func (f *finder) find() (offset int64, found bool, err error) {
 	for _, kind := range f.query.Types {
+		if err := f.spent.take(); err != nil {
+			return 0, false, err
+		}
 		if len(f.cuts) == 0 {
 			offset, found, err = f.newest(kind)
 		} else {

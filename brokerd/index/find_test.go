@@ -33,7 +33,7 @@ func TestQueries(t *testing.T) {
 	if err := db.Apply(tail, nil, markOf(1)); err != nil {
 		t.Fatal(err)
 	}
-	finders := map[string]func(Query) (int64, bool, error){"tail": tail.Find, "db": db.Find}
+	finders := map[string]func(Query, *Steps) (int64, bool, error){"tail": tail.Find, "db": db.Find}
 	for name, test := range map[string]struct {
 		q    Query
 		want int64 // -1: nothing
@@ -62,14 +62,14 @@ func TestQueries(t *testing.T) {
 		"a type and a tag of other partition": {Query{Partition: 1, Types: terms([]byte("course.defined")), Tags: terms([]byte("course:1"))}, -1},
 	} {
 		for where, find := range finders {
-			offset, found, err := find(test.q)
+			offset, found, err := find(test.q, new(Steps))
 			if err != nil || found != (test.want >= 0) || found && offset != test.want {
 				t.Errorf("%s, in the %s: %d, %t, %v; want %d", name, where, offset, found, err, test.want)
 			}
 		}
 	}
 	for where, find := range finders {
-		if _, _, err := find(Query{}); !errors.Is(err, ErrQuery) {
+		if _, _, err := find(Query{}, new(Steps)); !errors.Is(err, ErrQuery) {
 			t.Errorf("a query for anything, in the %s: %v", where, err)
 		}
 	}
@@ -78,7 +78,7 @@ func TestQueries(t *testing.T) {
 // query asks partition 0 for types, separated by blanks, and tags.
 func query(after int64, kinds string, tags ...string) Query {
 	q := Query{After: after}
-	for _, kind := range strings.Fields(kinds) {
+	for kind := range strings.FieldsSeq(kinds) {
 		q.Types = append(q.Types, []byte(kind))
 	}
 	for _, tag := range tags {
@@ -89,9 +89,9 @@ func query(after int64, kinds string, tags ...string) Query {
 
 // TestBroadQueriesEnd: tags that are common where the query begins, and never on one event, do not hold the sequencer up.
 func TestBroadQueriesEnd(t *testing.T) {
-	events := make([][]string, 2*stepsMax+2)
-	for i := range events {
-		events[i] = []string{"a.done", []string{"even", "odd"}[i%2]}
+	var events [][]string
+	for i := range 2*stepsMax + 2 {
+		events = append(events, []string{"a.done", []string{"even", "odd"}[i%2]})
 	}
 	events = append(events, []string{"a.done", "rare", "odd"})
 	tail := tailOf(t, events...)
@@ -99,19 +99,28 @@ func TestBroadQueriesEnd(t *testing.T) {
 	if err := db.Apply(tail, nil, markOf(1)); err != nil {
 		t.Fatal(err)
 	}
-	for where, find := range map[string]func(Query) (int64, bool, error){"tail": tail.Find, "db": db.Find} {
-		if _, _, err := find(query(0, "", "even", "odd")); !errors.Is(err, ErrBroad) {
+	for where, find := range map[string]func(Query, *Steps) (int64, bool, error){"tail": tail.Find, "db": db.Find} {
+		if _, _, err := find(query(0, "", "even", "odd"), new(Steps)); !errors.Is(err, ErrBroad) {
 			t.Errorf("%s: two common tags: %v", where, err)
 		}
-		if offset, found, err := find(query(0, "", "odd", "rare")); err != nil || !found || offset != int64(len(events)-1) {
+		if offset, found, err := find(query(0, "", "odd", "rare"), new(Steps)); err != nil || !found || offset != int64(len(events)-1) {
 			t.Errorf("%s: a rare tag among them: %d, %t, %v", where, offset, found, err)
 		}
-		if _, found, err := find(query(0, "", "even", "rare")); err != nil || found {
+		if _, found, err := find(query(0, "", "even", "rare"), new(Steps)); err != nil || found {
 			t.Errorf("%s: a rare tag with another: %t, %v", where, found, err)
 		}
-		if _, found, err := find(query(int64(len(events)-100), "", "even", "odd")); err != nil || found {
+		if _, found, err := find(query(int64(len(events)-100), "", "even", "odd"), new(Steps)); err != nil || found {
 			t.Errorf("%s: the same, from a later offset on: %t, %v", where, found, err)
 		}
+	}
+	var spent Steps
+	for range stepsMax {
+		if _, _, err := db.Find(query(0, "never"), &spent); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := db.Find(query(0, "never"), &spent); !errors.Is(err, ErrBroad) {
+		t.Errorf("many queries together: %v", err)
 	}
 	if _, err := db.Head(0, "a-1"); err != nil {
 		t.Errorf("after a query that was too broad: %v", err)

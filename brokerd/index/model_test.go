@@ -118,12 +118,12 @@ func (m *model) find(t *rapid.T) {
 	}
 	got, found, err := int64(0), false, error(nil)
 	for _, tail := range m.tails() {
-		if got, found, err = tail.Find(q); found || err != nil {
+		if got, found, err = tail.Find(q, new(Steps)); found || err != nil {
 			break
 		}
 	}
 	if !found && err == nil {
-		got, found, err = m.db.Find(q)
+		got, found, err = m.db.Find(q, new(Steps))
 	}
 	if err != nil || found != (len(want) > 0) || found && !slices.Contains(want, got) {
 		t.Fatalf("types %q, tags %q from %d on are found at %d, %t, %v; they are at %v", q.Types, q.Tags, q.After, got, found, err, want)

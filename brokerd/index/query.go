@@ -16,20 +16,20 @@ type Query struct {
 var (
 	// ErrQuery is a query that names neither a type nor a tag: every event has what it asks for, so the partition's end answers it.
 	ErrQuery = errors.New("query names neither a type nor a tag")
-	// ErrBroad is a query that would look at too many events: none of its tags is rare where it begins.
+	// ErrBroad is a query that would look at too many events, mostly because none of its tags is rare where it begins.
 	ErrBroad = errors.New("query is too broad")
 )
 
-// stepsMax bounds what one query may cost the goroutine that asks: some milliseconds in RAM, some tens of them on disk. Only a query of two
-// tags or more comes near it: with one at most, each type is a step.
+// stepsMax bounds what queries may cost the goroutine that asks: some milliseconds in RAM, some tens of them on disk.
 const stepsMax = 10_000
 
-// steps counts what a query looks at.
-type steps int
+// Steps counts what queries look at that are to be bounded together. The zero value is the beginning. A type without a tag is a step; with one tag it is
+// one for each type; with several tags, one for each event that has only some of them, as far as they must be looked at.
+type Steps int
 
-func (s *steps) take() error {
+func (s *Steps) take() error {
 	if *s++; *s > stepsMax {
-		return fmt.Errorf("%w: it looked at %d events that have only some of its tags", ErrBroad, stepsMax)
+		return fmt.Errorf("%w: %d steps did not suffice", ErrBroad, stepsMax)
 	}
 	return nil
 }

@@ -128,12 +128,15 @@ func (t *Tail) addPair(tag, kind uint32) uint32 {
 }
 
 // Find returns the offset of an event in the tail that a query asks for. Error: ErrQuery, ErrBroad.
-func (t *Tail) Find(q Query) (offset int64, found bool, err error) {
+func (t *Tail) Find(q Query, spent *Steps) (offset int64, found bool, err error) {
 	if err := q.check(); err != nil {
 		return 0, false, err
 	}
 	if len(q.Tags) == 0 {
 		for _, name := range q.Types {
+			if err := spent.take(); err != nil {
+				return 0, false, err
+			}
 			if kind, ok := t.findType(t.hashTerm(q.Partition, name), q.Partition, name); ok {
 				if newest := t.terms.types.at(kind).newest.Load(); newest >= q.After {
 					return newest, true, nil
@@ -151,13 +154,15 @@ func (t *Tail) Find(q Query) (offset int64, found bool, err error) {
 		}
 		tags = append(tags, tag)
 	}
-	var spent steps
 	for _, name := range q.Types {
+		if err := spent.take(); err != nil {
+			return 0, false, err
+		}
 		kind, ok := t.findType(t.hashTerm(q.Partition, name), q.Partition, name)
 		if !ok {
 			continue
 		}
-		if offset, found, err = t.findAll(tags, kind, q.After, &spent); found || err != nil {
+		if offset, found, err = t.findAll(tags, kind, q.After, spent); found || err != nil {
 			return offset, found, err
 		}
 	}
@@ -165,8 +170,11 @@ func (t *Tail) Find(q Query) (offset int64, found bool, err error) {
 		return 0, false, nil
 	}
 	for next := t.terms.tags.at(tags[0]).pair.Load(); next != 0; {
+		if err := spent.take(); err != nil {
+			return 0, false, err
+		}
 		pair := t.terms.pairs.at(next - 1)
-		if offset, found, err = t.findAll(tags, pair.kind, q.After, &spent); found || err != nil {
+		if offset, found, err = t.findAll(tags, pair.kind, q.After, spent); found || err != nil {
 			return offset, found, err
 		}
 		next = pair.older
@@ -175,7 +183,7 @@ func (t *Tail) Find(q Query) (offset int64, found bool, err error) {
 }
 
 // findAll finds an event of a type with all of the tags. It goes through the shortest list of theirs, newest event first.
-func (t *Tail) findAll(tags []uint32, kind uint32, after int64, spent *steps) (int64, bool, error) {
+func (t *Tail) findAll(tags []uint32, kind uint32, after int64, spent *Steps) (int64, bool, error) {
 	var shortest *tailPair
 	for _, tag := range tags {
 		number, ok := t.findPair(tag, kind)
@@ -191,11 +199,11 @@ func (t *Tail) findAll(tags []uint32, kind uint32, after int64, spent *steps) (i
 		if p.offset < after {
 			break
 		}
-		if err := spent.take(); err != nil {
-			return 0, false, err
-		}
 		if t.hasAll(p, tags) {
 			return p.offset, true, nil
+		}
+		if err := spent.take(); err != nil {
+			return 0, false, err
 		}
 		next = p.older
 	}

@@ -91,7 +91,7 @@ func TestTailIsReadWhileItGrows(t *testing.T) {
 				if next <= want {
 					t.Errorf("after append %d the newest of %s is %d, want at least %d", n, stream, next-1, want)
 				}
-				at, found, err := tail.Find(Query{Types: terms(tagged(last).Type), Tags: tagged(last).Tags})
+				at, found, err := tail.Find(Query{Types: terms(tagged(last).Type), Tags: tagged(last).Tags}, new(Steps))
 				if want := tagged(last).Offset; err != nil || !found || at < want {
 					t.Errorf("after append %d its tags are found at %d, %t, %v; want %d or more", n, at, found, err, want)
 					return

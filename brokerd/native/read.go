@@ -1,23 +1,45 @@
 package native
 
 import (
+	"context"
+
 	"github.com/nats-io/nats.go"
 	"github.com/strandlog/strand/internal/wire"
 )
 
-// reader answers one kind of read. refuse answers without work.
+// reader answers one kind of read. It asks room for the bytes that it is about to take. refuse answers without work.
 type reader struct {
-	answer func(request []byte) []byte
+	answer func(request []byte, room func(context.Context, int) error) []byte
 	refuse func(code wire.Code, detail string) []byte
 }
+
+// An answer is held twice, as it was read and as it is sent, and one may be as large as a payload.
+const (
+	readCopies   = 2
+	readBytesMin = readCopies * wire.PayloadBytesMax
+)
 
 // read answers a request in a goroutine of its own: it may wait for records that are yet to come.
 func (s *Server) read(r reader) nats.MsgHandler {
 	return func(msg *nats.Msg) {
-		if !s.start(s.reads, func() { s.respond(s.cfg.Reads, msg, r.answer(msg.Data)) }) {
+		if !s.start(s.reads, func() { s.answer(msg, r) }) {
 			s.respond(s.cfg.Reads, msg, r.refuse(wire.Overloaded, "too many reads are under way"))
 		}
 	}
+}
+
+// answer reads and sends, and gives back what the read took.
+func (s *Server) answer(msg *nats.Msg, r reader) {
+	var taken int64
+	defer func() { s.room.Release(taken) }()
+	s.respond(s.cfg.Reads, msg, r.answer(msg.Data, func(ctx context.Context, bytes int) error {
+		n := int64(readCopies * bytes)
+		if err := s.room.Acquire(ctx, n); err != nil {
+			return err
+		}
+		taken += n
+		return nil
+	}))
 }
 
 func (s *Server) fetch(session Session) reader {
@@ -25,12 +47,12 @@ func (s *Server) fetch(session Session) reader {
 		r := wire.FetchResponse{Code: code, Detail: detail}
 		return r.AppendTo(nil)
 	}
-	return reader{refuse: refuse, answer: func(request []byte) []byte {
+	return reader{refuse: refuse, answer: func(request []byte, room func(context.Context, int) error) []byte {
 		var req wire.FetchRequest
 		if err := req.Decode(request); err != nil {
 			return refuse(wire.Invalid, err.Error())
 		}
-		r := session.Target.Fetch(s.ctx, req)
+		r := session.Target.Fetch(s.ctx, req, room)
 		return r.AppendTo(make([]byte, 0, 64+len(r.Batches)))
 	}}
 }
@@ -40,12 +62,12 @@ func (s *Server) stream(session Session) reader {
 		r := wire.StreamResponse{Code: code, Detail: detail}
 		return r.AppendTo(nil)
 	}
-	return reader{refuse: refuse, answer: func(request []byte) []byte {
+	return reader{refuse: refuse, answer: func(request []byte, room func(context.Context, int) error) []byte {
 		var req wire.StreamRequest
 		if err := req.Decode(request); err != nil {
 			return refuse(wire.Invalid, err.Error())
 		}
-		r := session.Target.Stream(s.ctx, req)
+		r := session.Target.Stream(s.ctx, req, room)
 		return r.AppendTo(nil)
 	}}
 }
@@ -55,12 +77,30 @@ func (s *Server) get(session Session) reader {
 		r := wire.GetResponse{Code: code, Detail: detail}
 		return r.AppendTo(nil)
 	}
-	return reader{refuse: refuse, answer: func(request []byte) []byte {
+	return reader{refuse: refuse, answer: func(request []byte, room func(context.Context, int) error) []byte {
 		var req wire.GetRequest
 		if err := req.Decode(request); err != nil {
 			return refuse(wire.Invalid, err.Error())
 		}
-		r := session.Target.Get(s.ctx, req)
+		r := session.Target.Get(s.ctx, req, room)
+		return r.AppendTo(nil)
+	}}
+}
+
+func (s *Server) frames(session Session) reader {
+	refuse := func(code wire.Code, detail string) []byte {
+		r := wire.FramesResponse{Code: code, Detail: detail}
+		return r.AppendTo(nil)
+	}
+	return reader{refuse: refuse, answer: func(request []byte, room func(context.Context, int) error) []byte {
+		var req wire.FramesRequest
+		if err := req.Decode(request); err != nil {
+			return refuse(wire.Invalid, err.Error())
+		}
+		if err := room(s.ctx, wire.PayloadBytesMax); err != nil {
+			return refuse(wire.NotLeader, err.Error())
+		}
+		r := session.Target.Frames(s.ctx, req)
 		return r.AppendTo(nil)
 	}}
 }
@@ -70,7 +110,7 @@ func (s *Server) deleteBefore(session Session) reader {
 		r := wire.DeleteBeforeResponse{Code: code, Detail: detail}
 		return r.AppendTo(nil)
 	}
-	return reader{refuse: refuse, answer: func(request []byte) []byte {
+	return reader{refuse: refuse, answer: func(request []byte, _ func(context.Context, int) error) []byte {
 		var req wire.DeleteBeforeRequest
 		if err := req.Decode(request); err != nil {
 			return refuse(wire.Invalid, err.Error())

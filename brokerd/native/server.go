@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/strandlog/strand/internal/wire"
+	"golang.org/x/sync/semaphore"
 )
 
 // Shard is what a session serves.
@@ -18,9 +19,11 @@ type Shard interface {
 	Append(session, producer uint64, epoch uint32, appends []wire.Append, bytes int, done func([]wire.AppendResult))
 	Produce(session, producer uint64, batches []wire.ProduceBatch, bytes int, done func([]wire.ProduceResult))
 	DeleteBefore(ctx context.Context, req wire.DeleteBeforeRequest) wire.DeleteBeforeResponse
-	Get(ctx context.Context, req wire.GetRequest) wire.GetResponse
-	Fetch(ctx context.Context, req wire.FetchRequest) wire.FetchResponse
-	Stream(ctx context.Context, req wire.StreamRequest) wire.StreamResponse
+	Frames(ctx context.Context, req wire.FramesRequest) wire.FramesResponse
+	// Reads ask room for the bytes that they are about to take.
+	Get(ctx context.Context, req wire.GetRequest, room func(context.Context, int) error) wire.GetResponse
+	Fetch(ctx context.Context, req wire.FetchRequest, room func(context.Context, int) error) wire.FetchResponse
+	Stream(ctx context.Context, req wire.StreamRequest, room func(context.Context, int) error) wire.StreamResponse
 }
 
 // Catalogue answers what clients ask about topics. Errors become answers by Code.
@@ -34,11 +37,12 @@ type Catalogue interface {
 
 // Config names a server's connections, which it does not own. They are separate so that appends do not wait behind the bytes of reads.
 type Config struct {
-	Requests *nats.Conn // appends arrive
-	Replies  *nats.Conn // appends are answered
-	Reads    *nats.Conn // reads and catalogue requests arrive and are answered
-	ReadsMax int        // reads under way at once, default 4096
-	Logger   *slog.Logger
+	Requests     *nats.Conn // appends arrive
+	Replies      *nats.Conn // appends are answered
+	Reads        *nats.Conn // reads and catalogue requests arrive and are answered
+	ReadsMax     int        // reads under way at once, default 4096; most of them wait for records to come
+	ReadBytesMax int        // bytes that reads under way may take together, default 128 MiB; beyond it they wait
+	Logger       *slog.Logger
 }
 
 // Server serves the sessions of a node's shards.
@@ -46,8 +50,9 @@ type Server struct {
 	cfg   Config
 	ctx   context.Context //nolint:containedctx // the lifetime of the reads that Close ends
 	stop  context.CancelFunc
-	reads chan struct{} // a token for each read under way
-	rare  chan struct{} // the same for catalogue requests, so that reads never shut them out
+	room  *semaphore.Weighted // bytes of reads
+	reads chan struct{}       // a token for each read under way
+	rare  chan struct{}       // the same for catalogue requests, so that reads never shut them out
 	group sync.WaitGroup
 
 	mu       sync.Mutex
@@ -76,7 +81,10 @@ func NewServer(ctx context.Context, cfg Config) *Server {
 	if cfg.ReadsMax == 0 {
 		cfg.ReadsMax = 4096
 	}
-	s := &Server{cfg: cfg, reads: make(chan struct{}, cfg.ReadsMax), rare: make(chan struct{}, catalogueMax), sessions: map[uint64][]*nats.Subscription{}}
+	if cfg.ReadBytesMax == 0 {
+		cfg.ReadBytesMax = 128 << 20
+	}
+	s := &Server{cfg: cfg, room: semaphore.NewWeighted(int64(max(cfg.ReadBytesMax, readBytesMin))), reads: make(chan struct{}, cfg.ReadsMax), rare: make(chan struct{}, catalogueMax), sessions: map[uint64][]*nats.Subscription{}}
 	s.ctx, s.stop = context.WithCancel(ctx)
 	return s
 }
@@ -115,6 +123,7 @@ func (s *Server) Open(session Session) error {
 		{s.cfg.Reads, subject(wire.VerbGet), s.read(s.get(session))},
 		{s.cfg.Reads, subject(wire.VerbFetch), s.read(s.fetch(session))},
 		{s.cfg.Reads, subject(wire.VerbStream), s.read(s.stream(session))},
+		{s.cfg.Reads, subject(wire.VerbFrames), s.read(s.frames(session))},
 	} {
 		sub, err := it.conn.Subscribe(it.subject, it.handle)
 		if err != nil {

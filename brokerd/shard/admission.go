@@ -29,10 +29,9 @@ func (a *Admission) Refused() error {
 	return nil
 }
 
-// present hands an append to the core, unless nothing is to be stored. What is stored already is answered as ever, and snapshots are taken: they are
+// present hands an append to the core, unless nothing is to be stored for a reason. What is stored already is answered as ever, and snapshots are taken: they are
 // the way to delete.
-func (s *Shard) present(a *Append) {
-	reason := s.cfg.Admission.Refused()
+func (s *Shard) present(a *Append, reason error) {
 	if reason == nil || len(a.Writes) == 0 && a.Batch == nil || s.core.knows(a) {
 		s.core.Submit(a)
 		return

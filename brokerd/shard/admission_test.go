@@ -35,7 +35,7 @@ func TestAdmission(t *testing.T) {
 		t.Errorf("an append that is stored: %+v", r)
 	}
 	req := wire.StreamRequest{Partition: partitionOf("s-0"), Stream: []byte("s-0"), From: 1, MaxBytes: 1 << 20, Strict: true}
-	if r := f.Stream(t.Context(), req); r.Code != wire.OK || len(r.Records) != 3 {
+	if r := f.Stream(t.Context(), req, nil); r.Code != wire.OK || len(r.Records) != 3 {
 		t.Errorf("a strict read: %v, %d records", r.Code, len(r.Records))
 	}
 	if n := f.Status().Stats.Events; n != frames {

@@ -115,7 +115,8 @@ func (c *Core) outOfOrder(a *Append, f *flight) bool {
 	switch {
 	case a.Sequence < newest:
 		c.attachOrReply(seq, f, a, wire.AppendResult{Code: wire.OutOfOrder, Detail: fmt.Sprintf("batch %d comes after batch %d was stored", a.Sequence, newest)})
-	case !known && a.Attempt > 1:
+	case !known && a.Attempt > 1 && c.producers.forgottenSoFar() != c.forgotten:
+		// Attempts count within a session: had no producer been forgotten since it began, the earlier ones would be known if they were stored.
 		c.reply(a, wire.AppendResult{Code: wire.Unknown, Detail: "nothing is known of the producer: an earlier attempt may have been stored and forgotten, or may still arrive"})
 	default:
 		return false

@@ -56,8 +56,9 @@ func (c *Core) ruledOut(a *Append, f *flight) (bool, error) {
 
 // ruledOutForEver answers an append that a stored event rules out: no attempt of it that comes later can be stored either.
 func (c *Core) ruledOutForEver(a *Append) (bool, error) {
+	var spent index.Steps // the sequencer waits for all of them
 	for i := range a.Conditions {
-		offset, found, err := c.storedMatch(&a.Conditions[i])
+		offset, found, err := c.storedMatch(&a.Conditions[i], &spent)
 		switch {
 		case errors.Is(err, index.ErrBroad):
 			c.reply(a, invalid(0, fmt.Sprintf("condition %d: %v: begin behind a newer cursor, or ask for a tag that fewer events have", i, err)))
@@ -73,7 +74,7 @@ func (c *Core) ruledOutForEver(a *Append) (bool, error) {
 }
 
 // storedMatch finds a stored event that a condition rules out. One that looks from the end on, as most do, costs nothing.
-func (c *Core) storedMatch(cond *wire.Condition) (offset int64, found bool, err error) {
+func (c *Core) storedMatch(cond *wire.Condition, spent *index.Steps) (offset int64, found bool, err error) {
 	end := c.committedEnd(cond.Partition)
 	switch {
 	case cond.After >= end:
@@ -81,7 +82,7 @@ func (c *Core) storedMatch(cond *wire.Condition) (offset int64, found bool, err 
 	case len(cond.Types) == 0 && len(cond.Tags) == 0:
 		return end - 1, true, nil
 	}
-	return c.mat.Match(cond)
+	return c.mat.Match(cond, spent)
 }
 
 // committedEnd is the high watermark of a partition of the shard.
@@ -95,17 +96,17 @@ func conditionFailed(condition int, offset int64) wire.AppendResult {
 }
 
 // Match finds a stored event that a condition rules out, provided that it names types or tags.
-func (s *store) Match(cond *wire.Condition) (offset int64, found bool, err error) {
+func (s *store) Match(cond *wire.Condition, spent *index.Steps) (offset int64, found bool, err error) {
 	if err := s.settle(cond.Partition); err != nil {
 		return 0, false, err
 	}
 	q := index.Query{Partition: cond.Partition, After: cond.After, Types: cond.Types, Tags: cond.Tags}
 	for _, t := range s.tails() {
-		if offset, found, err = t.Find(q); found || err != nil {
+		if offset, found, err = t.Find(q, spent); found || err != nil {
 			return offset, found, err
 		}
 	}
-	offset, found, err = s.db.Find(q)
+	offset, found, err = s.db.Find(q, spent)
 	if errors.Is(err, index.ErrBroad) {
 		return 0, false, err
 	}

@@ -2,6 +2,7 @@ package shard
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/strandlog/strand/internal/recordbatch"
@@ -150,10 +151,8 @@ func cycle(ops map[*op]bool, before map[*op][]*op) *op {
 			return false
 		}
 		state[o] = entered
-		for _, next := range before[o] {
-			if visit(next) {
-				return true
-			}
+		if slices.ContainsFunc(before[o], visit) {
+			return true
 		}
 		state[o] = left
 		return false

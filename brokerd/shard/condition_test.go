@@ -85,6 +85,13 @@ func TestBroadCondition(t *testing.T) {
 	if r.Code != wire.Invalid || !strings.Contains(r.Detail, "newer cursor") {
 		t.Errorf("answered %+v", r)
 	}
+	some := rules("s-0", int64(3*wire.EventsMax-7000), "", "even", "odd")
+	if r := f.appendTagged("s-1", "x", "t", some); r.Code != wire.OK {
+		t.Errorf("one that does: %+v", r)
+	}
+	if r := f.appendTagged("s-1", "x", "t", some, some, some); r.Code != wire.Invalid || strings.Contains(r.Detail, "condition 0") {
+		t.Errorf("three that would each do: %+v", r)
+	}
 	if r := f.appendTagged("s-1", "x", "t", rules("s-0", int64(3*wire.EventsMax-100), "", "even", "odd")); r.Code != wire.OK {
 		t.Errorf("from a newer cursor on: %+v", r)
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/strandlog/strand/brokerd/index"
 	"github.com/strandlog/strand/internal/wire"
 )
 
@@ -95,7 +96,7 @@ type Materializer interface {
 	// Command finds the events that a stream holds under a command id.
 	Command(partition int32, stream, id []byte) (Written, bool, error)
 	// Match finds an event that a condition rules out, which names types or tags. An index.ErrBroad is not final: it refuses the append alone.
-	Match(cond *wire.Condition) (offset int64, found bool, err error)
+	Match(cond *wire.Condition, spent *index.Steps) (offset int64, found bool, err error)
 }
 
 // CoreConfig sets a sequencer's bounds.
@@ -126,6 +127,7 @@ type Core struct {
 	window     []*flight // published, not yet acknowledged; publish order
 	unresolved []*flight // published in earlier sessions, fate not yet known
 	overlay    overlay
+	forgotten  uint64 // producers that had been forgotten when the session began to serve
 
 	frames  frameBuilder
 	publish []Publish
@@ -337,6 +339,7 @@ func (c *Core) opened(f *flight) error {
 	}
 	c.unresolved = nil
 	c.spec = c.state.Clone()
+	c.forgotten = c.producers.forgottenSoFar()
 	c.phase = Serving
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/strandlog/strand/brokerd/index"
 	"github.com/strandlog/strand/brokerd/segment"
 	"github.com/strandlog/strand/internal/recordbatch"
+	"github.com/strandlog/strand/internal/wire"
 )
 
 // Begin forgets everything and starts over at a state: the log was cut there. Nobody reads yet, and nothing waits for the writer.
@@ -70,6 +71,19 @@ func (s *store) cut(ctx context.Context) (*Point, error) {
 		return nil, nil
 	}
 	return &at.Points[i], nil
+}
+
+// sweep lets the index forget the keys of a table whose newest record was cut away.
+func (s *store) sweep(w *index.Watermark) error {
+	if s.cfg.kind != wire.KindTable {
+		return nil
+	}
+	for slot, p := range w.Partitions {
+		if err := s.db.Sweep(s.layout.Partition(slot), p.Start); err != nil {
+			return fmt.Errorf("sweeping the index of partition %d: %w", s.layout.Partition(slot), err)
+		}
+	}
+	return nil
 }
 
 // indexKeys notes where the newest record of each key of a batch is.

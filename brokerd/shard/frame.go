@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/zeebo/xxh3"
@@ -130,7 +131,7 @@ func DecodeFrame(b []byte) (Frame, error) {
 		return Frame{}, fmt.Errorf("%w: %d entries in a frame of kind %d", ErrFrame, count, f.Kind)
 	}
 	if f.Kind == KindSnapshot {
-		f.Body, rest = rest[:len(rest):len(rest)], nil
+		f.Body, rest = slices.Clip(rest), nil
 	}
 	if err := f.decodeEntries(rest[:count*frameEntrySize], rest[count*frameEntrySize:]); err != nil {
 		return Frame{}, err

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
+	"github.com/strandlog/strand/brokerd/index"
 	"github.com/strandlog/strand/internal/recordbatch"
 	"github.com/strandlog/strand/internal/wire"
 )
@@ -119,7 +120,7 @@ func (m *memory) Events(_ int32, stream []byte, from int64, n int) ([]StoredEven
 	return out, nil
 }
 
-func (m *memory) Match(cond *wire.Condition) (int64, bool, error) {
+func (m *memory) Match(cond *wire.Condition, _ *index.Steps) (int64, bool, error) {
 	for _, records := range m.streams {
 		for i := range records {
 			if records[i].ruledOutBy(cond) {

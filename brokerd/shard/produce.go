@@ -55,7 +55,7 @@ func (s *Shard) produced(r wire.AppendResult) wire.ProduceResult {
 }
 
 // Get answers with the latest record of a key of a table topic.
-func (s *Shard) Get(ctx context.Context, req wire.GetRequest) wire.GetResponse {
+func (s *Shard) Get(ctx context.Context, req wire.GetRequest, room Room) wire.GetResponse {
 	slot, ok := s.cfg.Layout.Slot(req.Partition)
 	switch {
 	case !ok:
@@ -76,6 +76,9 @@ func (s *Shard) Get(ctx context.Context, req wire.GetRequest) wire.GetResponse {
 	failed := func(err error) wire.GetResponse {
 		err = s.store.noted(err)
 		return wire.GetResponse{Code: codeOf(err), Detail: err.Error()}
+	}
+	if err := take(ctx, room, wire.RecordBytesMax); err != nil {
+		return failed(err)
 	}
 	for {
 		at, err := s.store.reach(ctx, slot, 0)

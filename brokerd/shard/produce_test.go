@@ -115,7 +115,7 @@ func (f *batches) read(partition int32) []recordbatch.Record {
 	f.t.Helper()
 	var out []recordbatch.Record
 	for next := f.start(partition); ; {
-		r := f.Fetch(f.t.Context(), wire.FetchRequest{Partition: partition, Offset: next, MaxBytes: 50_000})
+		r := f.Fetch(f.t.Context(), wire.FetchRequest{Partition: partition, Offset: next, MaxBytes: 50_000}, nil)
 		if r.Code != wire.OK {
 			f.t.Fatalf("fetching partition %d at %d: %v %s", partition, next, r.Code, r.Detail)
 		}
@@ -183,9 +183,6 @@ func TestProduce(t *testing.T) {
 		if r := f.produce(7, 1, 3, 1, pair{"x", "late"}); r.Code != wire.OutOfOrder {
 			t.Errorf("a number that was passed over: %+v", r)
 		}
-		if r := f.produce(99, 1, 1, 2, pair{"x", "unknown"}); r.Code != wire.Unknown {
-			t.Errorf("a second attempt of an unknown producer: %+v", r)
-		}
 	}
 	check()
 	f.reopen(false)
@@ -194,6 +191,20 @@ func TestProduce(t *testing.T) {
 	check()
 	if r := f.produce(7, 1, 5, 2, pair{"e", "5"}); r.Code != wire.OK || r.BaseOffset != 4 {
 		t.Errorf("a second attempt of a new batch of a known producer: %+v", r)
+	}
+	if r := f.produce(99, 1, 1, 2, pair{"f", "6"}); r.Code != wire.OK {
+		t.Errorf("a second attempt of a new producer: %+v", r)
+	}
+	// Two hours later producers are forgotten: of those that are unknown it cannot be told any more whether they stored anything.
+	f.now = f.now.Add(2 * time.Hour)
+	f.mustProduce(7, 1, 6, pair{"g", "7"})
+	if _, err := f.store.cut(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, producer := range []uint64{8, 1234} {
+		if r := f.produce(producer, 1, 1, 2, pair{"d", "4"}); r.Code != wire.Unknown {
+			t.Errorf("a second attempt of producer %d, unknown now: %+v", producer, r)
+		}
 	}
 }
 
@@ -258,7 +269,7 @@ func TestRetentionByBytes(t *testing.T) {
 	if f.log.first < 2 || f.start(0) == 0 || f.start(1) == 0 || f.start(2) != 0 {
 		t.Fatalf("the log begins at %d, the partitions at %v", f.log.first, f.Status().Starts)
 	}
-	if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: 0, Offset: f.start(0) - 1}); r.Code != wire.OffsetRange || r.Start != f.start(0) || r.HighWatermark != 750 {
+	if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: 0, Offset: f.start(0) - 1}, nil); r.Code != wire.OffsetRange || r.Start != f.start(0) || r.HighWatermark != 750 {
 		t.Errorf("below the start: %v, [%d, %d)", r.Code, r.Start, r.HighWatermark)
 	}
 	kept, starts := 0, slices.Clone(f.Status().Starts)
@@ -428,7 +439,7 @@ func keyOf(partition int32, i int) string {
 
 func (f *batches) get(partition int32, key string) (string, bool) {
 	f.t.Helper()
-	r := f.Get(f.t.Context(), wire.GetRequest{Partition: partition, Key: []byte(key)})
+	r := f.Get(f.t.Context(), wire.GetRequest{Partition: partition, Key: []byte(key)}, nil)
 	if r.Code != wire.OK {
 		f.t.Fatalf("getting %q: %v %s", key, r.Code, r.Detail)
 	}
@@ -510,6 +521,11 @@ func TestTable(t *testing.T) {
 			for p := range keys {
 				if n := len(f.read(int32(p))); n != len(want[p]) {
 					t.Errorf("partition %d holds %d records for %d keys after it was cleaned", p, n, len(want[p]))
+				}
+				for _, k := range keys[p] {
+					if head, err := f.store.db.Head(int32(p), k); err != nil || want[p][k] == "" && head != 0 {
+						t.Errorf("the index remembers the deleted key %q: %d, %v", k, head, err)
+					}
 				}
 			}
 		case 1:

@@ -40,6 +40,7 @@ type producers struct {
 	byID    map[uint64]*producer
 	total   int // writes held in all
 	dropped []uint64
+	forgot  uint64 // producers forgotten so far
 }
 
 const (
@@ -153,6 +154,7 @@ func (p *producers) expire(now int64) {
 
 func (p *producers) forget(id uint64, pr *producer) {
 	p.total -= len(pr.writes)
+	p.forgot++
 	delete(p.byID, id)
 	p.dropped = append(p.dropped, id)
 }
@@ -166,6 +168,13 @@ func (p *producers) newest(id uint64) (uint64, bool) {
 		return 0, false
 	}
 	return pr.newest, true
+}
+
+// forgottenSoFar counts the producers that were forgotten.
+func (p *producers) forgottenSoFar() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.forgot
 }
 
 // snapshot encodes the table in at most so many bytes: of each producer as many of its newest writes as fit, and if that does not suffice,

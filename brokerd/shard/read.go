@@ -108,8 +108,19 @@ func (s *store) records(partition int32, stream string, from int64, fn func(wire
 // fetchWaitMax bounds how long a fetch waits, whatever it asks for: its client may be gone.
 const fetchWaitMax = 30 * time.Second
 
+// Room is asked for the bytes that a read is about to take, and waits until there are so many. So all reads of a node together take bounded memory,
+// those that wait for records take none, and nobody is refused. Whoever gave it takes the bytes back once the answer is sent. nil: there is room.
+type Room = func(ctx context.Context, bytes int) error
+
+func take(ctx context.Context, room Room, bytes int) error {
+	if room == nil {
+		return nil
+	}
+	return room(ctx, bytes)
+}
+
 // Fetch answers with stored batches of a partition. It waits up to the request's bound for the first record beyond the end.
-func (s *Shard) Fetch(ctx context.Context, req wire.FetchRequest) wire.FetchResponse {
+func (s *Shard) Fetch(ctx context.Context, req wire.FetchRequest, room Room) wire.FetchResponse {
 	slot, ok := s.cfg.Layout.Slot(req.Partition)
 	if !ok {
 		return wire.FetchResponse{Code: wire.Invalid, Detail: fmt.Sprintf("partition %d is not served by this shard", req.Partition)}
@@ -142,7 +153,11 @@ func (s *Shard) Fetch(ctx context.Context, req wire.FetchRequest) wire.FetchResp
 		}
 		r.Epoch, r.HighWatermark = at.Epoch, at.Next[slot]
 	}
-	r.Batches, err = s.store.segments[slot].Read(req.Offset, int(min(max(req.MaxBytes, 1), wire.FetchBytesMax)))
+	bytes := int(min(max(req.MaxBytes, 1), wire.FetchBytesMax))
+	if err := take(ctx, room, bytes); err != nil {
+		return fetchFailed(err)
+	}
+	r.Batches, err = s.store.segments[slot].Read(req.Offset, bytes)
 	if errors.Is(err, segment.ErrOffsetRange) { // trimmed in between
 		r.Code, r.Start = wire.OffsetRange, s.store.segments[slot].Start()
 		return r
@@ -154,7 +169,7 @@ func (s *Shard) Fetch(ctx context.Context, req wire.FetchRequest) wire.FetchResp
 }
 
 // Stream answers with the records of a stream from a version on, as many as fit.
-func (s *Shard) Stream(ctx context.Context, req wire.StreamRequest) wire.StreamResponse {
+func (s *Shard) Stream(ctx context.Context, req wire.StreamRequest, room Room) wire.StreamResponse {
 	slot, ok := s.cfg.Layout.Slot(req.Partition)
 	if !ok {
 		return wire.StreamResponse{Code: wire.Invalid, Detail: fmt.Sprintf("partition %d is not served by this shard", req.Partition)}
@@ -166,6 +181,9 @@ func (s *Shard) Stream(ctx context.Context, req wire.StreamRequest) wire.StreamR
 		if r := s.confirm(ctx); r.Code != wire.OK {
 			return wire.StreamResponse{Code: r.Code, Detail: r.Detail}
 		}
+	}
+	if err := take(ctx, room, int(min(max(req.MaxBytes, 1), wire.FetchBytesMax))); err != nil {
+		return streamFailed(err)
 	}
 	at, err := s.store.reach(ctx, slot, 0)
 	if err != nil {

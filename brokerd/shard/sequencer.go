@@ -103,8 +103,9 @@ func (s *Shard) input() {
 			s.stopped(s.core.Acked(a.session, a.Intended, a.Seq))
 		}
 	}
+	reason := s.cfg.Admission.Refused() // once, so that of a producer's batches in one request none is stored after one that is to be sent again
 	for _, a := range in.appends {
-		s.present(a)
+		s.present(a, reason)
 	}
 }
 

@@ -184,7 +184,7 @@ func (f *fixture) stream(name string) []uuid.UUID {
 	f.t.Helper()
 	var ids []uuid.UUID
 	for from := int64(1); ; {
-		r := f.Stream(f.t.Context(), wire.StreamRequest{Partition: partitionOf(name), Stream: []byte(name), From: from, MaxBytes: 500})
+		r := f.Stream(f.t.Context(), wire.StreamRequest{Partition: partitionOf(name), Stream: []byte(name), From: from, MaxBytes: 500}, nil)
 		if r.Code != wire.OK {
 			f.t.Fatalf("reading %q: %v: %s", name, r.Code, r.Detail)
 		}
@@ -209,7 +209,7 @@ func (f *fixture) all() map[string][]uuid.UUID {
 	all := map[string][]uuid.UUID{}
 	for p := range int32(testLayout.Partitions) {
 		for next := int64(0); ; {
-			r := f.Fetch(f.t.Context(), wire.FetchRequest{Partition: p, Offset: next, MaxBytes: 700})
+			r := f.Fetch(f.t.Context(), wire.FetchRequest{Partition: p, Offset: next, MaxBytes: 700}, nil)
 			if r.Code != wire.OK {
 				f.t.Fatalf("fetching partition %d at %d: %v: %s", p, next, r.Code, r.Detail)
 			}
@@ -334,7 +334,7 @@ func TestDamageMetByReads(t *testing.T) {
 					t.Fatal(err)
 				}
 				for name, ids := range want {
-					r := f.Stream(t.Context(), wire.StreamRequest{Partition: partitionOf(name), Stream: []byte(name), From: 1, MaxBytes: 1 << 20})
+					r := f.Stream(t.Context(), wire.StreamRequest{Partition: partitionOf(name), Stream: []byte(name), From: 1, MaxBytes: 1 << 20}, nil)
 					switch {
 					case r.Code == wire.OK && len(r.Records) == len(ids): // pages that were cached, or untouched bytes
 					case r.Code == wire.OK:
@@ -392,7 +392,7 @@ func TestLostAcknowledgedFrames(t *testing.T) {
 			if r := f.append("s-0", 1, 1); r.Code != wire.LogDiverged {
 				t.Errorf("an append is answered %v", r.Code)
 			}
-			if r := f.Fetch(t.Context(), wire.FetchRequest{}); r.Code != wire.LogDiverged {
+			if r := f.Fetch(t.Context(), wire.FetchRequest{}, nil); r.Code != wire.LogDiverged {
 				t.Errorf("a fetch is answered %v", r.Code)
 			}
 			if info := f.ShardInfo("n"); info.State != "diverged" || info.Detail == "" {
@@ -423,7 +423,7 @@ func TestCorruptLogStops(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.open(ErrCorrupt)
-	if r := f.Stream(t.Context(), wire.StreamRequest{Stream: []byte("s-0"), Partition: partitionOf("s-0"), MaxBytes: 100}); r.Code != wire.Corrupt {
+	if r := f.Stream(t.Context(), wire.StreamRequest{Stream: []byte("s-0"), Partition: partitionOf("s-0"), MaxBytes: 100}, nil); r.Code != wire.Corrupt {
 		t.Errorf("a read is answered %v", r.Code)
 	}
 }
@@ -473,7 +473,7 @@ func TestStrictReadConfirms(t *testing.T) {
 	last := func() uint64 { _, n, _ := f.log.Bounds(t.Context()); return n }
 	before := last()
 	for _, strict := range []bool{false, true} {
-		r := f.Stream(t.Context(), wire.StreamRequest{Stream: []byte("s-0"), Partition: partitionOf("s-0"), MaxBytes: 100, Strict: strict})
+		r := f.Stream(t.Context(), wire.StreamRequest{Stream: []byte("s-0"), Partition: partitionOf("s-0"), MaxBytes: 100, Strict: strict}, nil)
 		if r.Code != wire.OK || len(r.Records) != 1 {
 			t.Fatalf("strict %t: %+v", strict, r)
 		}
@@ -487,26 +487,26 @@ func TestStrictReadConfirms(t *testing.T) {
 func TestFetchWaits(t *testing.T) {
 	f := newFixture(t)
 	p := partitionOf("s-0")
-	if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: p, MaxBytes: 100, MaxWaitMS: 1}); r.Code != wire.OK || len(r.Batches) != 0 {
+	if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: p, MaxBytes: 100, MaxWaitMS: 1}, nil); r.Code != wire.OK || len(r.Batches) != 0 {
 		t.Fatalf("at the end: %+v", r)
 	}
 	answer := make(chan wire.FetchResponse, 1)
 	go func() {
-		answer <- f.Fetch(t.Context(), wire.FetchRequest{Partition: p, MaxBytes: 100, MaxWaitMS: 60_000})
+		answer <- f.Fetch(t.Context(), wire.FetchRequest{Partition: p, MaxBytes: 100, MaxWaitMS: 60_000}, nil)
 	}()
 	f.mustAppend("s-0", wire.NoStream, 1)
 	if r := <-answer; r.HighWatermark != 1 || len(r.Batches) == 0 {
 		t.Errorf("after the append: %+v", r)
 	}
 	for _, offset := range []int64{-1, 2} {
-		if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: p, Offset: offset}); r.Code != wire.OffsetRange {
+		if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: p, Offset: offset}, nil); r.Code != wire.OffsetRange {
 			t.Errorf("offset %d: %v", offset, r.Code)
 		}
 	}
-	if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: p, MinOffset: 5}); r.Code != wire.Stale {
+	if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: p, MinOffset: 5}, nil); r.Code != wire.Stale {
 		t.Errorf("what this node has not reached: %v", r.Code)
 	}
-	if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: p, MinEpoch: 500}); r.Code != wire.Stale {
+	if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: p, MinEpoch: 500}, nil); r.Code != wire.Stale {
 		t.Errorf("an epoch of the future: %v", r.Code)
 	}
 }

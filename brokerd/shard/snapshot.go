@@ -111,9 +111,9 @@ func addPoint(points []Point, p Point, starts []int64) []Point {
 
 // newestCut is the newest point before which no record is kept, -1 when there is none.
 func newestCut(points []Point, starts []int64) int {
-	for i := len(points) - 1; i >= 0; i-- {
+	for i, p := range slices.Backward(points) {
 		kept := false
-		for slot, next := range points[i].Next {
+		for slot, next := range p.Next {
 			kept = kept || next > starts[slot]
 		}
 		if !kept {

@@ -393,7 +393,7 @@ func (s *store) freeze(at *State, waiting []chan error, runs *sync.WaitGroup) {
 	runs.Go(func() {
 		err := s.run(tail, w)
 		if err == nil && len(waiting) > 0 {
-			err = s.db.Flush()
+			err = errors.Join(s.sweep(&w), s.db.Flush())
 		}
 		s.mu.Lock()
 		s.frozen = nil

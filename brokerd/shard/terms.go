@@ -2,6 +2,7 @@ package shard
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/strandlog/strand/brokerd/index"
 	"github.com/strandlog/strand/internal/recordbatch"
@@ -141,8 +142,8 @@ func (t *inflightTerms) find(cond *wire.Condition) (offset int64, seq uint64, fo
 		lists = append(lists, t.by[inflightTerm{partition: cond.Partition}])
 	}
 	for _, list := range lists {
-		for i := len(list) - 1; i >= 0; i-- {
-			e := &t.events[list[i]]
+		for _, number := range slices.Backward(list) {
+			e := &t.events[number]
 			if e.offset < cond.After {
 				break
 			}
@@ -168,10 +169,5 @@ func meets(kind []byte, tags [][]byte, cond *wire.Condition) bool {
 }
 
 func contains(terms [][]byte, term []byte) bool {
-	for _, t := range terms {
-		if string(t) == string(term) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(terms, func(t []byte) bool { return string(t) == string(term) })
 }

@@ -8,6 +8,7 @@ import (
 // Codec says how the records of a batch are compressed. The numbers are Kafka's, and stand in the lowest bits of the attributes.
 type Codec uint8
 
+// The codecs. Kafka's gzip is refused.
 const (
 	None   Codec = 0
 	Snappy Codec = 2 // one raw block, as klauspost/compress/s2 writes it for readers of Snappy

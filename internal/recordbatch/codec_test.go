@@ -108,9 +108,9 @@ func TestCompressedBatchReadsAsItWasWritten(t *testing.T) {
 					t.Errorf("records (-want +got):\n%s", diff)
 				}
 			}
-			for r := range batch.Records() {
-				if r.Pos != -1 || r.Len != 0 {
-					t.Errorf("record %d has a place: %d, %d bytes", r.Offset, r.Pos, r.Len)
+			for r, err := range batch.Records() {
+				if err != nil || r.Pos != -1 || r.Len != 0 {
+					t.Errorf("record %d has a place: %d, %d bytes, %v", r.Offset, r.Pos, r.Len, err)
 				}
 				break
 			}

@@ -41,6 +41,8 @@ func FuzzAppendResponse(f *testing.F) { fuzzMessage(f, new(AppendResponse)) }
 func FuzzFetchRequest(f *testing.F)   { fuzzMessage(f, new(FetchRequest)) }
 func FuzzFetchResponse(f *testing.F)  { fuzzMessage(f, new(FetchResponse)) }
 func FuzzStreamRequest(f *testing.F)  { fuzzMessage(f, new(StreamRequest)) }
+func FuzzFramesRequest(f *testing.F)  { fuzzMessage(f, new(FramesRequest)) }
+func FuzzFramesResponse(f *testing.F) { fuzzMessage(f, new(FramesResponse)) }
 func FuzzStreamResponse(f *testing.F) { fuzzMessage(f, new(StreamResponse)) }
 
 func FuzzProduceRequest(f *testing.F)       { fuzzMessage(f, new(ProduceRequest)) }

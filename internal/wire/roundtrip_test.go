@@ -18,6 +18,8 @@ type message interface {
 func samples() map[string]message {
 	id := uuid.MustParse("0190b5a4-7c7e-7000-8000-0123456789ab")
 	return map[string]message{
+		"frames request":  &FramesRequest{From: 1 << 40, MaxBytes: 1 << 20},
+		"frames response": &FramesResponse{Code: OK, Epoch: 3, First: 7, Last: 1 << 40, Messages: [][]byte{[]byte("one"), []byte("two")}},
 		"append request": &AppendRequest{Producer: 1 << 63, ProducerEpoch: 7, Appends: []Append{
 			{
 				Sequence: 300, Attempt: 2,
@@ -86,6 +88,10 @@ func fresh(m message) message {
 		return new(FetchResponse)
 	case *StreamRequest:
 		return new(StreamRequest)
+	case *FramesRequest:
+		return new(FramesRequest)
+	case *FramesResponse:
+		return new(FramesResponse)
 	case *StreamResponse:
 		return new(StreamResponse)
 	case *ProduceRequest:

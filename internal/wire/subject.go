@@ -22,6 +22,7 @@ const (
 	VerbProduce      = "produce"
 	VerbGet          = "get"
 	VerbDeleteBefore = "delete-before"
+	VerbFrames       = "frames"
 )
 
 // ShardSubject is where one session of a shard's sequencer answers a verb. It is subscribed only while that session serves,
