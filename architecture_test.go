@@ -282,7 +282,7 @@ var modules = map[string]module{
 		why:    "adds up measurements, and in tests keeps those that are to be looked at",
 	},
 	"go.opentelemetry.io/otel/trace": {
-		owners: []string{"telemetry", "brokerd/metrics"},
+		owners: []string{"telemetry", "brokerd/metrics", "brokerd"},
 		why:    "the interface of traces",
 	},
 	"golang.org/x/sync": {

@@ -18,7 +18,7 @@ import (
 )
 
 func devCommand(program string) *cobra.Command {
-	var dataDir, listen string
+	var dataDir, listen, admin string
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Run a node to try things on",
@@ -33,6 +33,11 @@ It stops on Ctrl-C or SIGTERM. A second Ctrl-C stops it at once, and then leaves
 			if err := config.CheckListen(listen, false); err != nil {
 				return &usageError{fmt.Errorf("--listen %s: %w", listen, err)}
 			}
+			if admin != "" {
+				if err := config.CheckAdmin(admin, false); err != nil {
+					return &usageError{fmt.Errorf("--admin-listen %s: %w", admin, err)}
+				}
+			}
 			if dataDir != "" {
 				abs, err := filepath.Abs(dataDir)
 				if err != nil {
@@ -43,12 +48,14 @@ It stops on Ctrl-C or SIGTERM. A second Ctrl-C stops it at once, and then leaves
 			cfg := broker.Config{
 				Dir:    dataDir,
 				Listen: listen,
+				Admin:  broker.AdminConfig{Listen: admin, Pprof: true}, // for this machine alone, and to try things on
 				Logger: newLogger(cmd.ErrOrStderr(), config.Log{Level: slog.LevelWarn}),
 			}
 			return untilSignal(cmd.Context(), func(ctx context.Context) error {
 				err := runNode(ctx, cfg, func(b *broker.Broker) error {
 					return welcome(cmd.OutOrStdout(), place{
 						url:     b.URL(),
+						admin:   b.AdminURL(),
 						dir:     b.Dir(),
 						kept:    dataDir != "",
 						took:    time.Since(began),
@@ -56,7 +63,11 @@ It stops on Ctrl-C or SIGTERM. A second Ctrl-C stops it at once, and then leaves
 					})
 				})
 				if errors.Is(err, syscall.EADDRINUSE) {
-					return fmt.Errorf("%w\n  try: %s dev --listen 127.0.0.1:0", err, invocation(program))
+					try := invocation(program) + " dev --listen 127.0.0.1:0"
+					if cmd.Flags().Changed("admin-listen") {
+						try += " --admin-listen 127.0.0.1:0"
+					}
+					return fmt.Errorf("%w\n  try: %s", err, try)
 				}
 				return err
 			})
@@ -64,16 +75,17 @@ It stops on Ctrl-C or SIGTERM. A second Ctrl-C stops it at once, and then leaves
 	}
 	cmd.Flags().StringVar(&dataDir, "data-dir", "", "keep the data in this `directory` (default: a temporary one, deleted at exit)")
 	cmd.Flags().StringVar(&listen, "listen", config.ListenDefault, "`host:port` for clients, of this machine alone; port 0 takes any free one")
+	cmd.Flags().StringVar(&admin, "admin-listen", "127.0.0.1:0", "`host:port` for health, metrics and profiles, of this machine alone; empty: none")
 	_ = cmd.MarkFlagDirname("data-dir") // the flag exists
 	return cmd
 }
 
 // place is what to know about a node that is ready.
 type place struct {
-	url, dir string
-	kept     bool // dir outlives the node
-	took     time.Duration
-	command  string // runs brokerd from here
+	url, admin, dir string // admin may be empty
+	kept            bool   // dir outlives the node
+	took            time.Duration
+	command         string // runs brokerd from here
 }
 
 // welcome says where the node is and what to do with it. Every line of it works when it is copied.
@@ -92,7 +104,11 @@ func welcome(w io.Writer, p place) error {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "Strand is ready, after %s.\n\n", p.took.Round(time.Millisecond))
-	fmt.Fprintf(&b, "  Clients   %s\n  Data      %s\n  Stop      Ctrl-C\n\n", p.url, data)
+	fmt.Fprintf(&b, "  Clients   %s\n", p.url)
+	if p.admin != "" {
+		fmt.Fprintf(&b, "  Admin     %s   (/readyz, /metrics, /debug/pprof/)\n", p.admin)
+	}
+	fmt.Fprintf(&b, "  Data      %s\n  Stop      Ctrl-C\n\n", data)
 	fmt.Fprintf(&b, "Use it from a Go program:\n\n")
 	fmt.Fprintf(&b, "  client, err := commitlog.Dial(ctx, %q)\n", p.url)
 	fmt.Fprintf(&b, "  topic, err := client.CreateTopic(ctx, commitlog.TopicConfig{Name: \"events\"})\n\n")

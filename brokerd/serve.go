@@ -14,7 +14,7 @@ import (
 )
 
 func serveCommand() *cobra.Command {
-	var file string
+	var file, admin string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run a node from a configuration file",
@@ -23,6 +23,9 @@ A second signal stops it at once, with code 143 or 130. Acknowledged appends are
 
 While the disk is full it refuses appends and serves reads, until there is room again. If the disk fails it restarts its store; when that
 does not help it exits with code 4.
+
+With admin.listen it shows over HTTP: /livez, /readyz (503 with the reasons while it cannot store, or a shard does not serve) and /metrics
+for Prometheus. OTEL_EXPORTER_OTLP_ENDPOINT has metrics and traces sent as well.
 
 The file, with its defaults:
 
@@ -41,6 +44,12 @@ The file, with its defaults:
 			if err != nil {
 				return &usageError{err}
 			}
+			if admin != "" {
+				if err := config.CheckAdmin(admin, cfg.Admin.AllowRemote); err != nil {
+					return &usageError{fmt.Errorf("--admin-listen %s: %w", admin, err)}
+				}
+				cfg.Admin.Listen = admin
+			}
 			dir, err := filepath.Abs(cfg.DataDir)
 			if err != nil {
 				return &usageError{err}
@@ -54,11 +63,12 @@ The file, with its defaults:
 				StoreBytesMax: cfg.StoreBytesMax,
 				FreeBytesMin:  cfg.FreeBytesMin,
 				HeadsMax:      cfg.HeadsMax,
+				Admin:         broker.AdminConfig{Listen: cfg.Admin.Listen, AllowRemote: cfg.Admin.AllowRemote, Pprof: cfg.Admin.Pprof},
 				Logger:        logger,
 			}
 			return untilSignal(cmd.Context(), func(ctx context.Context) error {
 				err := runNode(ctx, node, func(b *broker.Broker) error {
-					logger.Info("ready", slog.String("url", b.URL()), slog.String("data_dir", dir), slog.Duration("took", time.Since(began)))
+					logger.Info("ready", slog.String("url", b.URL()), slog.String("admin_url", b.AdminURL()), slog.String("data_dir", dir), slog.Duration("took", time.Since(began)))
 					return nil
 				})
 				if err == nil {
@@ -69,6 +79,7 @@ The file, with its defaults:
 		},
 	}
 	cmd.Flags().StringVarP(&file, "config", "c", "", "the configuration `file`, YAML")
+	cmd.Flags().StringVar(&admin, "admin-listen", "", "`host:port` for health and metrics, instead of admin.listen in the file")
 	_ = cmd.MarkFlagFilename("config", "yaml", "yml") // the flag exists
 	return cmd
 }

@@ -42,7 +42,10 @@ func TestAnObserverIsToldOfAppendsAndLoads(t *testing.T) {
 	if _, err := store.Append(t.Context(), "cart-a", eventstore.Any, Deposited{4}); !errors.Is(err, eventstore.ErrUnknownCategory) {
 		t.Fatal(err)
 	}
-	for range store.Stream(t.Context(), "account-a", eventstore.FromVersion(2)) {
+	for _, err := range store.Stream(t.Context(), "account-a", eventstore.FromVersion(2)) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		break // has had enough
 	}
 	events, err := read(store.Stream(t.Context(), "account-a"))

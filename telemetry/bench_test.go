@@ -79,3 +79,22 @@ func appendTo(b *testing.B, log eventstore.Log, o eventstore.Observer) {
 		}
 	})
 }
+
+// BenchmarkObserver is what being observed adds to an append, alone: one for the store, one for the client.
+func BenchmarkObserver(b *testing.B) {
+	for name, cfg := range map[string]telemetry.Config{
+		"noop":    {MeterProvider: metricnoop.NewMeterProvider(), TracerProvider: tracenoop.NewTracerProvider()},
+		"metrics": {MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader())), TracerProvider: tracenoop.NewTracerProvider()},
+	} {
+		o := newTelemetry(b, cfg)
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				ctx, appended := o.AppendStart(b.Context(), eventstore.AppendInfo{Topic: "events", Category: "account", Stream: "account-alice", Writes: 1, Events: 1})
+				_, sent := o.SendStart(ctx, commitlog.SendInfo{Topic: "events", Records: 1, Bytes: 100})
+				sent(commitlog.SendResult{})
+				appended(eventstore.AppendResult{})
+			}
+		})
+	}
+}

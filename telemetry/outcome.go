@@ -12,8 +12,6 @@ type outcome struct {
 	class string // of the error
 }
 
-var anyOther = outcome{on: "other", part: "other"}
-
 // labels are a measurement's attributes in the forms in which instruments take them.
 type labels struct {
 	add     []metric.AddOption
@@ -33,7 +31,7 @@ type outcomes struct {
 
 func newOutcomes(system string) outcomes {
 	kind := func(attributes func(outcome) []attribute.KeyValue) *prebuilt[outcome, labels] {
-		return &prebuilt[outcome, labels]{other: anyOther, build: func(o outcome) labels {
+		return &prebuilt[outcome, labels]{other: outcome{on: "other", part: "other"}, build: func(o outcome) labels {
 			all := attributes(o)
 			if o.class != "" {
 				all = append(all, attribute.String("error.type", o.class))

@@ -125,7 +125,10 @@ func TestATraceWithoutASpan(t *testing.T) {
 	if s.Parent.SpanID().String() != "b7ad6b7169203331" || s.Parent.TraceState().String() != "vendor=1" {
 		t.Errorf("the parent is %v", s.Parent)
 	}
-	for e := range store.Stream(t.Context(), "account-alice") {
+	for e, err := range store.Stream(t.Context(), "account-alice") {
+		if err != nil {
+			t.Fatal(err)
+		}
 		want := "00-0af7651916cd43dd8448eb211c80319c-" + s.SpanContext.SpanID().String() + "-01"
 		if e.Metadata.Traceparent != want || e.Metadata.Tracestate != "vendor=1" {
 			t.Errorf("stored with %q, %q, want %q", e.Metadata.Traceparent, e.Metadata.Tracestate, want)

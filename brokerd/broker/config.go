@@ -37,8 +37,6 @@ type Config struct {
 	// RetentionInterval is how often plain and table topics are looked at for records that need not be kept. Default 10 s.
 	RetentionInterval time.Duration
 
-	// restore is called once the catalogue is open, before anything is served.
-	restore func(ctx context.Context, b *Broker) error
 	// Admin shows health and metrics over HTTP. Default: nowhere.
 	Admin AdminConfig
 
@@ -47,6 +45,9 @@ type Config struct {
 
 	// Client tunes the client that the node hands out.
 	Client commitlog.Config
+
+	// restore is called once the catalogue is open, before anything is served.
+	restore func(ctx context.Context, b *Broker) error
 
 	// Logger receives the node's log. Default: discards.
 	Logger *slog.Logger

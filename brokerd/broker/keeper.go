@@ -95,7 +95,7 @@ func (k *keeper) reopen(ctx context.Context) {
 				k.mu.Lock()
 				k.shard = sh
 				k.mu.Unlock()
-				k.logger.Warn("segments and index were brought back from the log", "after", time.Since(began), "cause", cause)
+				k.logger.Warn("segments and index were brought back from the log", "took", time.Since(began), "reason", cause)
 				return
 			}
 			if ctx.Err() == nil {

@@ -137,13 +137,13 @@ func (w *watch) recover(ctx context.Context, failure error) error {
 	if w.restarts >= restartsMax && !full(failure) {
 		return &GaveUpError{Dir: w.dir, Restarts: w.restarts, Cause: failure}
 	}
-	w.logger.Warn("the store of the engine is restarted", "because", failure, "try", w.restarts+1)
+	w.logger.Warn("the store of the engine is restarted", "reason", failure, "try", w.restarts+1)
 	err := w.store.Restart(ctx)
 	w.restarts++
 	w.restarted = time.Now()
 	w.notBefore = w.restarted.Add(min(restartBackoffMin<<min(w.restarts-1, 10), restartBackoffMax))
 	if err != nil && ctx.Err() == nil {
-		w.logger.Error("the store of the engine could not be restarted", "error", err, "again_in", time.Until(w.notBefore))
+		w.logger.Error("the store of the engine could not be restarted", "error", err, "after", time.Until(w.notBefore))
 		w.refuse(err)
 		return nil
 	}

@@ -58,7 +58,7 @@ func (c *cleaner) pass(ctx context.Context) error {
 	}
 	after := s.store.appliedState()
 	c.live = after.Bytes - to.Bytes
-	s.cfg.Logger.Info("cleaned a table", "bytesBefore", to.Bytes-heldFrom(&at), "bytesAfter", c.live)
+	s.cfg.Logger.Info("cleaned a table", "bytes_before", to.Bytes-heldFrom(&at), "bytes_after", c.live)
 	return nil
 }
 
