@@ -3,6 +3,7 @@ package shard
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/strandlog/strand/internal/recordbatch"
 	"github.com/strandlog/strand/internal/wire"
@@ -106,9 +107,19 @@ func (b *frameBuilder) stamp(dst []byte, s *slotBuilder) []byte {
 	return dst
 }
 
+// rawBytes is what the batches of producers take.
+func (b *frameBuilder) rawBytes() (n int) {
+	for i := range b.slots {
+		for _, r := range b.slots[i].raw {
+			n += len(r.bytes)
+		}
+	}
+	return n
+}
+
 // entries finishes the batches. They are valid until the next reset.
 func (b *frameBuilder) entries(dst []FrameEntry) []FrameEntry {
-	b.encodings = b.encodings[:0]
+	b.encodings = slices.Grow(b.encodings[:0], b.rawBytes())
 	for i := range b.slots {
 		s := &b.slots[i]
 		if n := s.batch.Count() + s.count; n > 0 {
@@ -124,6 +135,16 @@ func (b *frameBuilder) entries(dst []FrameEntry) []FrameEntry {
 		dst[i].Batches, at = b.encodings[at:at+n:at+n], at+n
 	}
 	return dst
+}
+
+// encodingsKept is how large a buffer may be that waits for the next frame: there is one for each shard, and most of them are idle.
+const encodingsKept = 512 << 10
+
+// trim gives large buffers back. The entries of the frame are not valid any more.
+func (b *frameBuilder) trim() {
+	if cap(b.encodings) > encodingsKept {
+		b.encodings = nil
+	}
 }
 
 func (b *frameBuilder) sizeOf(f *Frame) int {

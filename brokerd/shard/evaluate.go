@@ -39,6 +39,7 @@ func (c *Core) build(now time.Time) error {
 	}
 	f.frame.Entries = c.frames.entries(f.frame.Entries)
 	c.send(f)
+	c.frames.trim()
 	return nil
 }
 

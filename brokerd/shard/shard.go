@@ -35,7 +35,7 @@ type Config struct {
 	Closed func(session uint64)
 
 	Window            int           // frames in flight, default 1
-	FrameBytesMax     int           // default 256 KiB
+	FrameBytesMax     int           // default 256 KiB; 2 MiB in plain and table topics
 	QueueBytesMax     int           // appends waiting for the sequencer, default 64 MiB
 	LagBytesMax       int           // committed bytes waiting for segments and index, default 64 MiB
 	HeadsMax          int           // streams whose version is held in RAM, default 4 Mi
@@ -63,7 +63,6 @@ func (c Config) withDefaults() Config {
 		c.Closed = func(uint64) {}
 	}
 	orDefault(&c.Window, 1)
-	orDefault(&c.FrameBytesMax, 256<<10)
 	orDefault(&c.QueueBytesMax, 64<<20)
 	orDefault(&c.LagBytesMax, 64<<20)
 	orDefault(&c.HeadsMax, 4<<20)
@@ -73,11 +72,18 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.RunBytesMax, 64<<20)
 	orDefault(&c.RetentionPolling, 10*time.Second)
 	orDefault(&c.Kind, wire.KindVersioned)
+	if c.Kind == wire.KindVersioned {
+		orDefault(&c.FrameBytesMax, 256<<10)
+	}
+	orDefault(&c.FrameBytesMax, batchFrameBytesMax)
 	orDefault(&c.PublishTimeout, 3*time.Second)
 	orDefault(&c.FenceBackoffMax, time.Second)
 	orDefault(&c.LeadershipPolling, 100*time.Millisecond)
 	return c
 }
+
+// batchFrameBytesMax lets several batches of producers share a sync: one of them alone may have 512 KiB.
+const batchFrameBytesMax = 2 << 20
 
 func orDefault[T comparable](v *T, d T) {
 	var zero T

@@ -309,6 +309,12 @@ func size(f *Frame) (n int) {
 func (s *store) place(c *Committed, tail *index.Tail) error {
 	for _, e := range c.Frame.Entries {
 		slot, _ := s.layout.Slot(e.Partition)
+		if s.cfg.kind == wire.KindPlain {
+			if err := s.placeUnread(slot, &e); err != nil {
+				return fmt.Errorf("partition %d: %w", e.Partition, err)
+			}
+			continue
+		}
 		for rest := e.Batches; len(rest) > 0; {
 			batch, after, err := recordbatch.Parse(rest)
 			if err != nil {
@@ -339,12 +345,28 @@ func (s *store) place(c *Committed, tail *index.Tail) error {
 	return nil
 }
 
+// placeUnread writes batches of which nothing is indexed. Their checksums were verified when they were admitted, and the frame's when it was read from
+// the log: here a third time would be for nothing.
+func (s *store) placeUnread(slot int, e *FrameEntry) error {
+	for rest := e.Batches; len(rest) > 0; {
+		info, err := recordbatch.Peek(rest)
+		if err != nil {
+			return err
+		}
+		if info.Length > len(rest) {
+			return fmt.Errorf("%w: a batch of %d bytes in %d", recordbatch.ErrCorrupt, info.Length, len(rest))
+		}
+		if _, err := s.segments[slot].Append(rest[:info.Length]); err != nil {
+			return fmt.Errorf("writing a segment: %w", err)
+		}
+		rest = rest[info.Length:]
+	}
+	return nil
+}
+
 // indexBatch adds the records of a batch that lies at a place to the tail, as the topic's kind has it.
 func indexBatch(kind string, tail *index.Tail, partition int32, batch recordbatch.Batch, at segment.Place) error {
-	switch kind {
-	case wire.KindPlain:
-		return nil
-	case wire.KindTable:
+	if kind == wire.KindTable {
 		return indexKeys(tail, partition, batch, at)
 	}
 	return indexEvents(tail, partition, batch, at)
