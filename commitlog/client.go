@@ -18,6 +18,7 @@ type Client struct {
 	lifetime lifetime
 	running  sync.WaitGroup // the appenders' goroutines
 	packers  sync.Pool      // of *packer
+	pendings sync.Pool      // of *pending
 
 	mu        sync.Mutex // guards the maps; lifetime.mu may be taken within
 	routes    map[uuid.UUID]*routes
