@@ -39,6 +39,7 @@ func Dial(ctx context.Context, url string, options ...nats.Option) (*Client, err
 		nats.ReconnectWait(100 * time.Millisecond),
 		nats.ReconnectBufSize(-1), // what cannot be sent now is sent again by the client, which knows whether it still should be
 		nats.PingInterval(5 * time.Second),
+		nats.WriteBufferSize(1), // whoever asks also writes: waking nats.go's flusher for it would add to what everybody waits
 	}, options...)
 	type dialed struct {
 		nc  *nats.Conn
