@@ -28,6 +28,7 @@ var floors = []floor{
 	{
 		name: "ground",
 		packages: map[string]string{
+			"internal/eventid":     "Draws the ids of events.",
 			"internal/partitioner": "Says which partition a stream belongs to.",
 			"internal/recordbatch": "Encodes, checks and decodes the record batches that are stored and sent.",
 		},

@@ -204,24 +204,21 @@ func (h *handling[S]) decide() ([]Event[S], error) {
 
 // record appends what was decided on known.
 func (h *handling[S]) record(ctx context.Context, decided []Event[S]) (Root[S], error) {
-	given, reread := make([]any, len(decided)), make([]Event[S], len(decided))
+	given := make([]any, len(decided))
 	for i, event := range decided {
 		given[i] = event
-		if event == nil {
-			continue // the store refuses it below
-		}
-		again, err := h.typ.reread(event)
-		if err != nil {
-			return Root[S]{}, &EventError{Stream: h.stream, GoType: fmt.Sprintf("%T", event), Reason: "the codec cannot read back what it writes, so nothing was appended: change the event or the codec", Cause: err}
-		}
-		reread[i] = again
 	}
 	appended, err := h.store.AppendAll(ctx, eventstore.Write{
 		Stream:   h.stream,
 		Expected: eventstore.Expected(h.known.version),
 		Events:   given,
 		Metadata: eventstore.Metadata{CommandID: h.options.commandID},
+		// The state must be that of the stored events, and an event that cannot be read would make the aggregate unreadable for ever.
+		ReadBack: true,
 	})
+	if invalid, ok := errors.AsType[*eventstore.CodecError](err); ok {
+		return Root[S]{}, &EventError{Stream: h.stream, GoType: invalid.GoType, Reason: "the codec cannot read back what it writes, so nothing was appended: change the event or the codec", Cause: invalid.Cause}
+	}
 	if err != nil {
 		if !errors.Is(err, eventstore.ErrConflict) {
 			h.cache.drop(h.key)
@@ -233,7 +230,6 @@ func (h *handling[S]) record(ctx context.Context, decided []Event[S]) (Root[S], 
 	}
 	events := appended[0].Events
 	for i := range events {
-		events[i].Data = reread[i]
 		if err := h.known.evolve(events[i]); err != nil {
 			return Root[S]{}, err
 		}

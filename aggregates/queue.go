@@ -14,6 +14,7 @@ import (
 type queue struct {
 	mu   sync.Mutex
 	keys map[string]*turn // guarded by mu
+	free sync.Pool        // of *turn that nobody has or waits for
 }
 
 type turn struct {
@@ -29,7 +30,10 @@ func (q *queue) enter(ctx context.Context, key string) (leave func(), err error)
 	}
 	t := q.keys[key]
 	if t == nil {
-		t = &turn{taken: make(chan struct{}, 1)}
+		var ok bool
+		if t, ok = q.free.Get().(*turn); !ok {
+			t = &turn{taken: make(chan struct{}, 1)}
+		}
 		q.keys[key] = t
 	}
 	t.callers++
@@ -49,5 +53,6 @@ func (q *queue) forget(key string, t *turn) {
 	defer q.mu.Unlock()
 	if t.callers--; t.callers == 0 {
 		delete(q.keys, key)
+		q.free.Put(t)
 	}
 }

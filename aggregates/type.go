@@ -1,10 +1,6 @@
 package aggregates
 
-import (
-	"reflect"
-
-	"github.com/strandlog/strand/eventstore"
-)
+import "github.com/strandlog/strand/eventstore"
 
 // Type describes one type of aggregate: its category, and the name of each of its events on the log, for ever.
 // It is an [eventstore.Schema]: give it to [eventstore.Open] and to [NewRepository].
@@ -29,22 +25,4 @@ func (t Type[S]) Schema() eventstore.Category {
 		events[name] = event
 	}
 	return eventstore.Category{Name: t.Name, Events: events, Old: t.Old, Codec: t.Codec}
-}
-
-// reread returns the event as the codec will read it from the log. It shares no memory with the event that Decide returned, and
-// whatever the codec does not keep is missing from it as it will be from everything that is read.
-func (t Type[S]) reread(event Event[S]) (Event[S], error) {
-	codec := t.Codec
-	if codec == nil {
-		codec = eventstore.JSON{}
-	}
-	data, err := codec.Encode(event)
-	if err != nil {
-		return nil, err
-	}
-	again := reflect.New(reflect.TypeOf(event))
-	if err := codec.Decode(data, again.Interface()); err != nil {
-		return nil, err
-	}
-	return again.Elem().Interface().(Event[S]), nil
 }

@@ -3,6 +3,7 @@ package commitlog
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/strandlog/strand/internal/wire"
@@ -27,6 +28,36 @@ func (e *echo) request(ctx context.Context, subject string, payload []byte) ([]b
 		e.resp.Results = append(e.resp.Results, wire.AppendResult{Writes: []wire.WriteResult{{Partition: a.Writes[0].Partition, Count: 1, FirstVersion: 1}}})
 	}
 	return e.resp.AppendTo(nil), nil
+}
+
+// An append allocates what it returns; what else it takes it leaves to the next one.
+func TestAppendingTakesLittleMemory(t *testing.T) {
+	e := &echo{scriptedBroker: newBroker(1)}
+	c := newClient(e, Config{})
+	defer c.Close()
+	topic, err := newTopic(e.topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := one("account-alice", Any)
+	a.Writes[0].Events[0].Value = make([]byte, 256)
+	const together = 64 // appends that may share a request, whose own memory is little for each of them
+	allocs := testing.AllocsPerRun(20, func() {
+		var all sync.WaitGroup
+		for range together {
+			all.Go(func() {
+				for range 10 {
+					if _, err := c.Append(t.Context(), topic, a); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		all.Wait()
+	}) / (10 * together)
+	if allocs > 8 {
+		t.Errorf("%.1f allocations for each append", allocs)
+	}
 }
 
 func BenchmarkAppend(b *testing.B) {

@@ -53,8 +53,8 @@ func newAppender(c *Client, at *routes, shard int) *appender {
 
 // append waits for room, enqueues an append and waits for its outcome, for no longer than Config.AppendTimeout in all.
 func (a *appender) append(ctx context.Context, p *pending) error {
-	expired := time.NewTimer(a.client.cfg.AppendTimeout)
-	defer expired.Stop()
+	p.timer.Reset(a.client.cfg.AppendTimeout)
+	defer p.timer.Stop()
 	if err := a.reserve(ctx, p); err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (a *appender) append(ctx context.Context, p *pending) error {
 		return p.err
 	case <-ctx.Done():
 		return a.abandon(p, ctx.Err())
-	case <-expired.C:
+	case <-p.timer.C:
 		return a.abandon(p, nil)
 	}
 }

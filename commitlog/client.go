@@ -18,6 +18,7 @@ type Client struct {
 	lifetime lifetime
 	running  sync.WaitGroup // the appenders' goroutines
 	packers  sync.Pool      // of *packer
+	pendings sync.Pool      // of *pending
 
 	mu        sync.Mutex // guards the maps; lifetime.mu may be taken within
 	routes    map[uuid.UUID]*routes
@@ -42,6 +43,7 @@ func dial(ctx context.Context, cfg Config, url string, options []nats.Option) (*
 		nats.ReconnectWait(100 * time.Millisecond),
 		nats.ReconnectBufSize(-1), // what cannot be sent now is sent again by the client, which knows whether it still should be
 		nats.PingInterval(5 * time.Second),
+		nats.WriteBufferSize(1), // whoever asks also writes: waking nats.go's flusher for it would add to what everybody waits
 	}, options...)
 	type dialed struct {
 		nc  *nats.Conn

@@ -25,16 +25,19 @@ func (c *Client) Append(ctx context.Context, t Topic, a Append) (Appended, error
 	if !ok {
 		pk = new(packer)
 	}
-	packed, err := pk.pack(t, a, c.requestBytesMax()-wire.RequestHeaderBytesMax-wire.AppendHeaderBytesMax)
+	p := c.newPending()
+	p.topic, p.append = t.Name, a
+	err := pk.pack(t, a, c.requestBytesMax()-wire.RequestHeaderBytesMax-wire.AppendHeaderBytesMax, &p.packed)
 	c.packers.Put(pk)
 	if err != nil {
 		return Appended{}, err
 	}
-	p := &pending{topic: t.Name, append: a, packed: packed, done: make(chan struct{})}
-	if err := c.submit(ctx, packed.shard, t, p); err != nil {
-		return Appended{}, err
+	if err := c.submit(ctx, p.shard, t, p); err != nil {
+		return Appended{}, err // which may name p's ids; and a request that was abandoned may still refer to p
 	}
-	return p.result, nil
+	result := p.result
+	c.recycle(p)
+	return result, nil
 }
 
 // enqueue gives an append to the appender of its shard and waits for the outcome.

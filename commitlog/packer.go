@@ -3,8 +3,10 @@ package commitlog
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
+	"github.com/strandlog/strand/internal/eventid"
 	"github.com/strandlog/strand/internal/partitioner"
 	"github.com/strandlog/strand/internal/recordbatch"
 	"github.com/strandlog/strand/internal/wire"
@@ -17,23 +19,23 @@ type packer struct {
 	headers []byte
 }
 
-// packed is an append in the form in which it is sent. Nothing in it refers to the caller's memory.
+// packed is an append in the form in which it is sent. Nothing in it refers to the caller's memory. Its slices are filled again by the next pack.
 type packed struct {
 	body  []byte
 	ids   []uuid.UUID // of all events, in order
 	shard int
 }
 
-// pack checks a and encodes it in a body of at most bytesMax.
-func (p *packer) pack(t Topic, a Append, bytesMax int) (packed, error) {
+// pack checks a and encodes it into out, in a body of at most bytesMax. After an error out holds nothing of use.
+func (p *packer) pack(t Topic, a Append, bytesMax int, out *packed) error {
 	size, events, err := measure(a)
 	switch {
 	case err != nil:
-		return packed{}, err
+		return err
 	case size > bytesMax:
-		return packed{}, &TooLargeError{What: "append bytes", Size: size, Max: bytesMax}
+		return &TooLargeError{What: "append bytes", Size: size, Max: bytesMax}
 	}
-	out := packed{ids: make([]uuid.UUID, 0, events)}
+	out.ids = slices.Grow(out.ids[:0], events)
 	defer p.forget()
 	for i := range a.Writes {
 		w := &a.Writes[i]
@@ -43,31 +45,31 @@ func (p *packer) pack(t Topic, a Append, bytesMax int) (packed, error) {
 		case i == 0:
 			out.shard = shard
 		case shard != out.shard:
-			return packed{}, &ShardsError{Topic: t.Name, Stream: a.Writes[0].Stream, Other: fmt.Sprintf("stream %q", w.Stream)}
+			return &ShardsError{Topic: t.Name, Stream: a.Writes[0].Stream, Other: fmt.Sprintf("stream %q", w.Stream)}
 		}
 		to := p.nextWrite()
 		to.Partition, to.Expected, to.Stream, to.CommandID = partition, w.Expected, p.name(w.Stream), p.name(w.CommandID)
 		for j := range w.Events {
 			e, err := p.event(&w.Events[j], w.CommandID)
 			if err != nil {
-				return packed{}, err
+				return err
 			}
 			out.ids = append(out.ids, e.ID)
 			to.Events = append(to.Events, e)
 		}
 	}
 	if err := CheckConditions(t, a, out.shard); err != nil {
-		return packed{}, err
+		return err
 	}
 	for i := range a.Conditions {
 		c := &a.Conditions[i]
 		p.append.Conditions = append(p.append.Conditions, wire.Condition{Partition: c.Partition, After: c.After, Types: p.terms(c.Types), Tags: p.terms(c.Tags)})
 	}
-	out.body = p.append.Pack(make([]byte, 0, size))
+	out.body = p.append.Pack(slices.Grow(out.body[:0], size))
 	if len(out.body) > bytesMax {
-		return packed{}, &TooLargeError{What: "append bytes", Size: len(out.body), Max: bytesMax}
+		return &TooLargeError{What: "append bytes", Size: len(out.body), Max: bytesMax}
 	}
-	return out, nil
+	return nil
 }
 
 // forget drops what refers to the caller's memory.
@@ -112,10 +114,7 @@ func (p *packer) terms(terms []string) [][]byte {
 func (p *packer) event(r *NewRecord, commandID string) (wire.Event, error) {
 	e := wire.Event{ID: r.ID, Value: r.Value}
 	if e.ID == uuid.Nil {
-		var err error
-		if e.ID, err = uuid.NewV7(); err != nil {
-			return e, fmt.Errorf("commitlog: making an event id: %w", err)
-		}
+		e.ID = eventid.New()
 	}
 	start := len(p.headers)
 	for _, h := range r.Headers {

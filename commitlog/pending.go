@@ -5,16 +5,18 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/strandlog/strand/internal/wire"
 )
 
 // pending is an append on its way: it waits, or is in flight, until it has an outcome or its caller leaves. What it was made of never changes; the
-// rest is guarded by its appender's lock. Once done is closed, result and err may be read without it.
+// rest is guarded by its appender's lock. Once done has told, result and err may be read without it.
 type pending struct {
 	topic  string
 	append Append // the caller's, for names; not to be used once it is abandoned
 	packed
-	done chan struct{}
+	done  chan struct{} // takes one value, by finish
+	timer *time.Timer   // the caller's; stopped but while it waits
 
 	producer *numbering
 	sequence uint64 // 0: never part of a request
@@ -156,7 +158,29 @@ func (p *pending) left(reason error) error {
 	return reason
 }
 
-func (p *pending) finish() { close(p.done) }
+func (p *pending) finish() { p.done <- struct{}{} }
+
+// newPending takes a pending that an append before has left, or makes one.
+func (c *Client) newPending() *pending {
+	if p, ok := c.pendings.Get().(*pending); ok {
+		return p
+	}
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	return &pending{done: make(chan struct{}, 1), timer: timer}
+}
+
+// recycledBytesMax bounds the memory of an append that is kept for the next one.
+const recycledBytesMax = 64 << 10
+
+// recycle leaves p, which succeeded, to the next append. Nobody else refers to it: whoever finished it had taken it out of the backlog.
+func (c *Client) recycle(p *pending) {
+	if cap(p.body)+cap(p.ids)*len(uuid.UUID{}) > recycledBytesMax {
+		return
+	}
+	*p = pending{packed: p.packed, done: p.done, timer: p.timer}
+	c.pendings.Put(p)
+}
 
 // appended leaves Duplicate to command ids: that an earlier send of this very append was the one that was stored is nothing to report.
 func (p *pending) appended(r *wire.AppendResult, epoch uint64) Appended {

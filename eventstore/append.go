@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/strandlog/strand/commitlog"
+	"github.com/strandlog/strand/internal/eventid"
 	"github.com/strandlog/strand/internal/wire"
 )
 
@@ -17,6 +19,7 @@ type Write struct {
 	Events   []any       // values of types that the store was opened with
 	IDs      []uuid.UUID // of the events; empty: drawn. Whoever repeats an append after ErrIndefinite gives the ones that the error names
 	Metadata Metadata    // laid over what the context carries
+	ReadBack bool        // answer the events as they will be read, and refuse one that cannot be: see Appended.Events
 }
 
 // Appended says what an append has stored in one stream.
@@ -24,12 +27,14 @@ type Appended struct {
 	Stream   StreamName
 	Version  int64    // of the stream's last event of this append
 	Position Position // of the same
-	Events   []Event  // as a reader will see them, with Data as it was given; empty if Duplicate
+	// Events as a reader will see them; empty if Duplicate. Data is as it was given. With Write.ReadBack it is what the codec makes of the stored
+	// bytes: it shares no memory with what was given, and lacks what the codec does not keep.
+	Events []Event
 	// Duplicate: the stream has seen the write's command id, and nothing new was stored. Version and Position are those of the first time.
 	Duplicate bool
 }
 
-// Append adds events to one stream, all or nothing. Errors: ErrConflict, ErrIndefinite, ErrNotRegistered, ErrTooLarge, ErrInvalidName.
+// Append adds events to one stream, all or nothing. Errors: ErrConflict, ErrIndefinite, ErrNotRegistered, ErrCodec, ErrTooLarge, ErrInvalidName.
 func (s *Store) Append(ctx context.Context, stream string, expected Expected, events ...any) (Appended, error) {
 	done, err := s.AppendAll(ctx, Write{Stream: stream, Expected: expected, Events: events})
 	if err != nil {
@@ -141,39 +146,36 @@ func (s *Store) encode(w *Write, m Metadata) ([]commitlog.NewRecord, []Event, er
 		if err != nil {
 			return nil, nil, err
 		}
-		value, err := wr.codec.Encode(data)
-		if err != nil {
-			return nil, nil, fmt.Errorf("stream %q: encoding %s: %w", stream, wr.name, err)
+		value, seen, failed := wr.encode(data, w.ReadBack)
+		if failed != nil {
+			failed.Stream = stream
+			return nil, nil, failed
 		}
 		if len(value) > wire.RecordBytesMax {
 			return nil, nil, fmt.Errorf("event %q for stream %q: %w", wr.name, stream,
 				&commitlog.TooLargeError{What: "value bytes", Size: len(value), Max: wire.RecordBytesMax})
 		}
-		id, err := idOf(w.IDs, i)
-		if err != nil {
-			return nil, nil, err
-		}
+		id := idOf(w.IDs, i)
 		m, surround := m, common
 		if tagged, ok := data.(Tagged); ok {
 			m = m.with(Metadata{Tags: tagged.Tags()})
 			surround = m.headers(nil)
 		}
-		headers := make([]commitlog.Header, 0, 2+len(surround))
-		headers = append(headers, commitlog.Header{Key: wire.HeaderType, Value: []byte(wr.name)})
-		if wr.contentType != "" {
-			headers = append(headers, commitlog.Header{Key: wire.HeaderContentType, Value: []byte(wr.contentType)})
+		headers := wr.headers
+		if len(surround) > 0 {
+			headers = slices.Concat(headers, surround)
 		}
-		records[i] = commitlog.NewRecord{ID: id, Value: value, Headers: append(headers, surround...)}
-		events[i] = Event{ID: id, Stream: stream, Type: wr.name, Metadata: m, Data: data}
+		records[i] = commitlog.NewRecord{ID: id, Value: value, Headers: headers}
+		events[i] = Event{ID: id, Stream: stream, Type: wr.name, Metadata: m, Data: seen}
 	}
 	return records, events, nil
 }
 
-func idOf(ids []uuid.UUID, i int) (uuid.UUID, error) {
+func idOf(ids []uuid.UUID, i int) uuid.UUID {
 	if len(ids) > 0 {
-		return ids[i], nil
+		return ids[i]
 	}
-	return newEventID()
+	return eventid.New()
 }
 
 // checkIDs refuses ids that would not tell n events apart.
@@ -192,14 +194,6 @@ func checkIDs(stream StreamName, ids []uuid.UUID, n int) error {
 		seen[id] = true
 	}
 	return nil
-}
-
-func newEventID() (uuid.UUID, error) {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return id, fmt.Errorf("drawing an event id: %w", err)
-	}
-	return id, nil
 }
 
 // writer finds how an event of a stream is written.

@@ -46,6 +46,8 @@ var (
 	ErrNotRegistered = errors.New("eventstore: event type is not registered")
 	// ErrDecode is an event on the log whose data cannot be read.
 	ErrDecode = errors.New("eventstore: event cannot be decoded")
+	// ErrCodec is an event to append that its codec cannot write, or cannot read back.
+	ErrCodec = errors.New("eventstore: event cannot be encoded")
 	// ErrNothing is an append without events.
 	ErrNothing = errors.New("eventstore: nothing to append")
 )

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/strandlog/strand/commitlog"
+	"github.com/strandlog/strand/internal/eventid"
 	"github.com/strandlog/strand/internal/partitioner"
 	"github.com/strandlog/strand/internal/wire"
 )
@@ -20,10 +21,7 @@ func (m *Memory) Append(ctx context.Context, topic commitlog.Topic, a commitlog.
 	if err := checkAppend(topic, a); err != nil {
 		return commitlog.Appended{}, err
 	}
-	ids, err := drawIDs(a) // before anything is stored, because it may fail
-	if err != nil {
-		return commitlog.Appended{}, err
-	}
+	ids := drawIDs(a)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t, err := m.find(topic)
@@ -114,21 +112,18 @@ func (t *memoryTopic) repeated(writes []commitlog.Write, ids [][]uuid.UUID) (com
 }
 
 // drawIDs returns the event ids of each write, new ones where none are given.
-func drawIDs(a commitlog.Append) ([][]uuid.UUID, error) {
+func drawIDs(a commitlog.Append) [][]uuid.UUID {
 	ids := make([][]uuid.UUID, len(a.Writes))
 	for i := range a.Writes {
 		for _, e := range a.Writes[i].Events {
 			id := e.ID
 			if id == uuid.Nil {
-				var err error
-				if id, err = newEventID(); err != nil {
-					return nil, err
-				}
+				id = eventid.New()
 			}
 			ids[i] = append(ids[i], id)
 		}
 	}
-	return ids, nil
+	return ids
 }
 
 // checkAppend refuses what a broker would refuse whatever the log holds.

@@ -6,6 +6,9 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+
+	"github.com/strandlog/strand/commitlog"
+	"github.com/strandlog/strand/internal/wire"
 )
 
 // Schema describes the events of one category. [Category] is one; aggregates.Type is another.
@@ -76,6 +79,35 @@ type writer struct {
 	codec
 	name     string // category.name
 	category string
+	headers  []commitlog.Header // name and content type, for every event's record; not to be written to
+	read     func(c Codec, data []byte) (any, error)
+}
+
+func newWriter(c Category, codec codec, name string, read func(Codec, []byte) (any, error)) *writer {
+	w := &writer{codec: codec, name: name, category: c.Name, read: read, headers: []commitlog.Header{{Key: wire.HeaderType, Value: []byte(name)}}}
+	if codec.contentType != "" {
+		w.headers = append(w.headers, commitlog.Header{Key: wire.HeaderContentType, Value: []byte(codec.contentType)})
+	}
+	w.headers = slices.Clip(w.headers)
+	return w
+}
+
+// encode returns the bytes to store and the event as it is to be answered.
+func (w *writer) encode(data any, readBack bool) (value []byte, seen any, failed *CodecError) {
+	fail := func(doing string, cause error) *CodecError {
+		return &CodecError{Type: w.name, GoType: reflect.TypeOf(data).String(), Doing: doing, Cause: cause}
+	}
+	value, err := w.Encode(data)
+	if err != nil {
+		return nil, nil, fail("encoding", err)
+	}
+	if !readBack {
+		return value, data, nil
+	}
+	if seen, err = w.read(w.Codec, value); err != nil {
+		return nil, nil, fail("reading back", err)
+	}
+	return value, seen, nil
 }
 
 func newRegistry(schemas []Schema) (*registry, error) {
@@ -133,9 +165,9 @@ func (r *registry) addEvent(c Category, name string, event any) error {
 		return refuse("%s is written under the name %q already: a type belongs to one category, so define another one here", t, r.byType[t].name)
 	}
 	full := c.Name + "." + name
-	codec := codec{c.Codec, c.Codec.ContentType()}
-	r.byName[full] = &reader{codec: codec, name: full, read: decoderOf(t)}
-	r.byType[t] = &writer{codec: codec, name: full, category: c.Name}
+	codec, read := codec{c.Codec, c.Codec.ContentType()}, decoderOf(t)
+	r.byName[full] = &reader{codec: codec, name: full, read: read}
+	r.byType[t] = newWriter(c, codec, full, read)
 	r.names[t] = full
 	return nil
 }

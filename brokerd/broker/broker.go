@@ -184,8 +184,10 @@ func (b *Broker) startWatch(ctx context.Context, caches volume) {
 
 func (b *Broker) startServer(ctx context.Context) (*native.Server, error) {
 	var conns [3]*nats.Conn
-	for i := range conns {
-		nc, err := b.engine.ClientConn()
+	for i, options := range [len(conns)][]nats.Option{2: {
+		nats.WriteBufferSize(1), // reads are answered by goroutines that have the time to write: waking nats.go's flusher for it takes longer
+	}} {
+		nc, err := b.engine.ClientConn(options...)
 		if err != nil {
 			return nil, fmt.Errorf("connecting to the engine: %w", err)
 		}
