@@ -191,7 +191,20 @@ func (c *cluster) drawOp(t *rapid.T, sequences map[uint64]uint64) *op {
 // checks asks for at least n schedules; the flag -rapid.checks still asks for more.
 func checks(t *testing.T, n int) {
 	t.Helper()
-	f := flag.Lookup("rapid.checks")
+	atLeast(t, "rapid.checks", n)
+}
+
+// steps asks for schedules of about n steps. They are as long as they were for the tests that follow.
+func steps(t *testing.T, n int) {
+	t.Helper()
+	before := flag.Lookup("rapid.steps").Value.String()
+	atLeast(t, "rapid.steps", n)
+	t.Cleanup(func() { _ = flag.Set("rapid.steps", before) })
+}
+
+func atLeast(t *testing.T, name string, n int) {
+	t.Helper()
+	f := flag.Lookup(name)
 	if have, err := strconv.Atoi(f.Value.String()); err != nil || have >= n {
 		return
 	}
