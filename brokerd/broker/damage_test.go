@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/strandlog/strand/brokerd/broker"
@@ -92,8 +93,10 @@ func files(t *testing.T, dir string) (paths []string) {
 // somebody says that it is not: nothing is skipped, and no other bytes are answered.
 func TestDamage(t *testing.T) {
 	from := fillNode(t, 60)
+	var mu sync.Mutex
 	outcomes := map[string]int{}
-	round := func(kind, path string, d damage) {
+	carryOut := func(t *testing.T, kind, path string, d damage) {
+		t.Helper()
 		dir := filepath.Join(t.TempDir(), "data")
 		if err := os.CopyFS(dir, os.DirFS(from.dir)); err != nil {
 			t.Fatal(err)
@@ -117,8 +120,16 @@ func TestDamage(t *testing.T) {
 			}
 		}
 		outcome := readDamaged(t, dir, from, d.name+" in "+path)
+		mu.Lock()
+		defer mu.Unlock()
 		outcomes[kind+": "+outcome]++
 	}
+	type damaging struct {
+		kind, path string
+		damage
+	}
+	var rounds []damaging
+	round := func(kind, path string, d damage) { rounds = append(rounds, damaging{kind, path, d}) }
 	relative := func(part string) (paths []string) {
 		for _, path := range files(t, filepath.Join(from.dir, part)) {
 			rel, err := filepath.Rel(from.dir, path)
@@ -131,7 +142,7 @@ func TestDamage(t *testing.T) {
 	}
 	log, caches := relative("log"), relative("shards")
 	blocks := slices.DeleteFunc(slices.Clone(log), func(p string) bool { return !strings.HasSuffix(p, ".blk") })
-	for i := range full(16, 200) { // where the events are
+	for i := range full(13, 200) { // where the events are
 		path := blocks[i%len(blocks)]
 		round("log", path, damages[0])
 		round("log without caches", path, damages[i%3])
@@ -149,6 +160,14 @@ func TestDamage(t *testing.T) {
 			}
 		}
 	}
+	t.Run("rounds", func(t *testing.T) { // side by side: most of a round is waiting for the disk
+		for i, r := range rounds {
+			t.Run(fmt.Sprint(i), func(t *testing.T) {
+				t.Parallel()
+				carryOut(t, r.kind, r.path, r.damage)
+			})
+		}
+	})
 	n := 0
 	for _, what := range slices.Sorted(maps.Keys(outcomes)) {
 		t.Logf("%3d %s", outcomes[what], what)
