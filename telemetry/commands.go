@@ -11,8 +11,11 @@ import (
 
 // HandleStart begins the span `handle CATEGORY`.
 func (t *Telemetry) HandleStart(ctx context.Context, h aggregates.HandleInfo) (context.Context, func(aggregates.HandleResult)) {
+	if t.quiet && !t.handleDuration.Enabled(ctx) {
+		return ctx, func(aggregates.HandleResult) {}
+	}
 	began := time.Now()
-	ctx, span := t.begin(underGiven(ctx), t.spans.handle.get(h.Category))
+	ctx, span := t.begin(ctx, t.spans.handle.get(h.Category))
 	if span.IsRecording() {
 		span.SetAttributes(attribute.String("eventstore.stream.id", h.Stream), attribute.String("aggregate.command", fmt.Sprintf("%T", h.Command)))
 	}

@@ -11,6 +11,9 @@ import (
 
 // SendStart begins the span `send TOPIC`.
 func (t *Telemetry) SendStart(ctx context.Context, s commitlog.SendInfo) (context.Context, func(commitlog.SendResult)) {
+	if t.quiet && !t.operationDuration.Enabled(ctx) {
+		return ctx, func(commitlog.SendResult) {}
+	}
 	began := time.Now()
 	ctx, span := t.begin(ctx, t.spans.send.get(s.Topic))
 	if span.IsRecording() {

@@ -6,6 +6,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 )
 
 // start is how a span of one kind on one thing begins.
@@ -48,7 +49,12 @@ func newSpans(system string) spans {
 	}
 }
 
+// begin begins a span, below the trace that the program has given as metadata if it has no span of its own.
 func (t *Telemetry) begin(ctx context.Context, s start) (context.Context, trace.Span) {
+	if t.quiet {
+		return ctx, noop.Span{}
+	}
+	ctx = underGiven(ctx)
 	return t.tracer.Start(ctx, s.name, s.options...)
 }
 

@@ -11,8 +11,11 @@ import (
 
 // AppendStart begins the span `append CATEGORY` and gives the events its trace.
 func (t *Telemetry) AppendStart(ctx context.Context, a eventstore.AppendInfo) (context.Context, func(eventstore.AppendResult)) {
+	if t.quiet && !t.appendDuration.Enabled(ctx) {
+		return ctx, func(eventstore.AppendResult) {}
+	}
 	began := time.Now()
-	ctx, span := t.begin(underGiven(ctx), t.spans.append.get(a.Category))
+	ctx, span := t.begin(ctx, t.spans.append.get(a.Category))
 	if span.IsRecording() {
 		span.SetAttributes(
 			attribute.String("eventstore.stream.id", a.Stream),
@@ -40,8 +43,11 @@ func (t *Telemetry) AppendStart(ctx context.Context, a eventstore.AppendInfo) (c
 
 // LoadStart begins the span `load CATEGORY`.
 func (t *Telemetry) LoadStart(ctx context.Context, l eventstore.LoadInfo) (context.Context, func(eventstore.LoadResult)) {
+	if t.quiet && !t.loadDuration.Enabled(ctx) {
+		return ctx, func(eventstore.LoadResult) {}
+	}
 	began := time.Now()
-	ctx, span := t.begin(underGiven(ctx), t.spans.load.get(l.Category))
+	ctx, span := t.begin(ctx, t.spans.load.get(l.Category))
 	if span.IsRecording() {
 		span.SetAttributes(attribute.String("eventstore.stream.id", l.Stream))
 	}

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 )
 
 // Config says where metrics and traces go. The zero value works.
@@ -24,6 +25,7 @@ type Config struct {
 // Telemetry observes clients, stores, repositories and projections. One is enough for a program.
 type Telemetry struct {
 	tracer trace.Tracer
+	quiet  bool // the tracer makes no spans
 	instruments
 	spans    spans
 	outcomes outcomes
@@ -52,6 +54,7 @@ func New(cfg Config) (*Telemetry, error) {
 	}
 	system := cmp.Or(cfg.System, "brokerd")
 	t := &Telemetry{tracer: cfg.TracerProvider.Tracer(scope), spans: newSpans(system), outcomes: newOutcomes(system)}
+	_, t.quiet = cfg.TracerProvider.(noop.TracerProvider)
 	meter := cfg.MeterProvider.Meter(scope)
 	if err := t.create(meter); err != nil {
 		return nil, fmt.Errorf("telemetry: creating the instruments: %w", err)
