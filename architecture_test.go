@@ -286,7 +286,7 @@ var modules = map[string]module{
 		why:    "the interface of traces",
 	},
 	"golang.org/x/sync": {
-		owners: []string{"commitlog", "brokerd/native", "examples/chess"},
+		owners: []string{"commitlog", "brokerd/native", "examples/chess", "bench"},
 		why:    "bounds what waits to be sent, by weight, and games that are imported at once",
 	},
 	"golang.org/x/sys": {

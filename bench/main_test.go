@@ -28,7 +28,7 @@ func TestEveryRow(t *testing.T) {
 	at := places{data: t.TempDir(), json: filepath.Join(t.TempDir(), "figures.json")}
 	p := plan{
 		rows: allRows(), systems: regexp.MustCompile("^strand$"), rounds: 1, share: 10 * time.Millisecond,
-		scale: workload.Scale{Streams: 1000, Events: 3000, RestartEvents: 2000, RestartStreams: 1000, MemoryFrom: 1000, MemoryTo: 2000},
+		scale: workload.Scale{Streams: 1000, Events: 3000, RestartEvents: 2000, RestartStreams: 1000, MemoryFrom: 1000, MemoryTo: 2000, Clients: 20, FanoutBytes: 1 << 20},
 	}
 	var table, progress bytes.Buffer
 	if err := measureInto(t.Context(), p, at, &table, &progress); err != nil {

@@ -35,6 +35,9 @@ type column struct {
 func allRows() []row {
 	return slices.Concat(
 		appendRows(),
+		produceRows(),
+		clientsRows(),
+		fanoutRows(),
 		handleRows(),
 		replayRows(),
 		loadRows(),

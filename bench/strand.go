@@ -17,6 +17,7 @@ type strand struct {
 	random   *workload.Random
 
 	appends *node    // the broker that appends go to
+	crowd   *crowd   // the broker that many connections produce to
 	history *history // the broker with the events that are replayed and loaded
 	restart *restart // the broker that is killed
 	probers map[string]workload.Prober
@@ -48,6 +49,9 @@ func (s *strand) close() error {
 	var errs []error
 	if s.appends != nil {
 		errs = append(errs, s.appends.close())
+	}
+	if s.crowd != nil {
+		errs = append(errs, s.crowd.close())
 	}
 	if s.history != nil {
 		errs = append(errs, s.history.node.close())

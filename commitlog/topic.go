@@ -26,9 +26,10 @@ type TopicConfig struct {
 	Partitions int    // default 8, at most 1024; it can never be changed
 	Shards     int    // default 1: one sequencer, so that appends over several partitions are atomic
 
-	// Of plain topics only. What is older, or lies before the newest RetentionBytes of a partition, is deleted. 0: nothing is deleted for that reason.
+	// Of plain topics only. What is older, or lies before the newest RetentionBytes of a shard, is deleted some time later: an eighth of the age or of
+	// the bytes more may be kept. 0: nothing is deleted for that reason.
 	RetentionAge   time.Duration
-	RetentionBytes int64 // of each partition
+	RetentionBytes int64 // of each shard, over all its partitions: the oldest go first, whichever partition they are in
 
 	// ProducerTime keeps the times that producers give their records. Else a record's time is when it was stored. Of plain topics only.
 	ProducerTime bool

@@ -16,22 +16,19 @@ func (p *natsPeer) appendProbers() map[string]workload.Prober {
 		name := fmt.Sprintf("w%d", writers)
 		var last []uint64 // sequence by aggregate
 		probers[fmt.Sprintf("append/cond/%dw", writers)] = func(ctx context.Context, task workload.Task) (workload.Result, error) {
-			if p.appends == nil {
-				n, err := startNATS(ctx, p.path("appends"), true)
-				if err != nil {
-					return workload.Result{}, err
-				}
-				p.appends = n
+			n, err := p.appender(ctx)
+			if err != nil {
+				return workload.Result{}, err
 			}
 			if last == nil {
-				if err := p.appends.createEvents(ctx, name); err != nil {
+				if err := n.createEvents(ctx, name); err != nil {
 					return workload.Result{}, err
 				}
 				last = make([]uint64, task.Scale.Streams)
 			}
 			done, err := workload.Loop(ctx, writers, task.For, func(ctx context.Context, worker, i int) error {
 				stream := workload.Own(worker, i, writers, len(last))
-				ack, err := p.appends.js.Publish(ctx, name+"."+workload.Stream(stream), random.Payload(i*writers+worker),
+				ack, err := n.js.Publish(ctx, name+"."+workload.Stream(stream), random.Payload(i*writers+worker),
 					jetstream.WithExpectLastSequencePerSubject(last[stream]))
 				if err == nil {
 					last[stream] = ack.Sequence

@@ -102,6 +102,7 @@ func (n *natsNode) createEvents(ctx context.Context, name string) error {
 type natsPeer struct {
 	dir     string
 	appends *natsNode    // syncs
+	crowd   *natsCrowd   // syncs
 	history *natsHistory // does not: it is only read
 	restart *natsRestart
 }
@@ -110,6 +111,8 @@ func newJetStream(_ context.Context, dir string) (*peer, error) {
 	p := &natsPeer{dir: dir}
 	all := p.appendProbers()
 	maps.Copy(all, p.readProbers())
+	all["produce/batch"] = p.produce()
+	all["produce/clients/1000"] = p.clients
 	all["restart/10M"] = p.kill
 	all["memory/streams"] = p.memory
 	return &peer{probers: all, close: p.close}, os.MkdirAll(dir, 0o755)
@@ -120,6 +123,9 @@ func (p *natsPeer) close() error {
 	if p.appends != nil {
 		errs = append(errs, p.appends.close())
 	}
+	if p.crowd != nil {
+		errs = append(errs, p.crowd.close())
+	}
 	if p.history != nil {
 		errs = append(errs, p.history.node.close())
 	}
@@ -127,6 +133,18 @@ func (p *natsPeer) close() error {
 		p.restart.node.kill()
 	}
 	return errors.Join(errs...)
+}
+
+// appender is the server that everything durable shares.
+func (p *natsPeer) appender(ctx context.Context) (*natsNode, error) {
+	if p.appends == nil {
+		n, err := startNATS(ctx, p.path("appends"), true)
+		if err != nil {
+			return nil, err
+		}
+		p.appends = n
+	}
+	return p.appends, nil
 }
 
 func (p *natsPeer) path(name string) string { return filepath.Join(p.dir, name) }

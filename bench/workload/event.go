@@ -9,6 +9,9 @@ import (
 // PayloadBytes is the size of an event unless a benchmark says otherwise.
 const PayloadBytes = 256
 
+// RecordBytes is the size of the records of throughput: what counts there is bytes.
+const RecordBytes = 1 << 10
+
 // Random is a block of incompressible bytes. Payloads are cut from it at changing places: that costs nothing, and no two neighbours are equal.
 type Random struct{ block []byte }
 
@@ -22,8 +25,13 @@ func NewRandom() *Random {
 
 // Payload is the payload of the n-th event. It must not be changed.
 func (r *Random) Payload(n int) []byte {
-	at := n * 37 % (len(r.block) - PayloadBytes)
-	return r.block[at : at+PayloadBytes]
+	return r.Bytes(n, PayloadBytes)
+}
+
+// Bytes are so many bytes, the n-th of their kind. They must not be changed.
+func (r *Random) Bytes(n, size int) []byte {
+	at := n * 37 % (len(r.block) - size)
+	return r.block[at : at+size]
 }
 
 // Noted is the typed event. As JSON it takes PayloadBytes.

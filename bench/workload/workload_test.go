@@ -90,3 +90,50 @@ func TestLoop(t *testing.T) {
 		t.Errorf("a step that failed ended in %v", err)
 	}
 }
+
+func TestPour(t *testing.T) {
+	done, err := Pour(t.Context(), 5*time.Millisecond, func(_ context.Context, _ int, stored Stored) error {
+		go stored(3, nil)
+		return nil
+	})
+	if err != nil || done.Count == 0 || done.Count%3 != 0 || len(done.Latencies) == 0 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	failed := errors.New("no")
+	for name, send := range map[string]func(i int, stored Stored) error{
+		"not taken":  func(int, Stored) error { return failed },
+		"not stored": func(_ int, stored Stored) error { stored(0, failed); return nil },
+	} {
+		if _, err := Pour(t.Context(), time.Hour, func(_ context.Context, i int, stored Stored) error { return send(i, stored) }); !errors.Is(err, failed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestTallyMissesNothing(t *testing.T) {
+	tally, random := NewTally(2), NewRandom()
+	var records [][]byte
+	for i := range 6 {
+		records = append(records, tally.Record(i%2, random.Payload(i)))
+	}
+	for _, of := range []struct {
+		name string
+		seen []int
+		ok   bool
+	}{
+		{"all", []int{0, 1, 2, 3, 4, 5}, true},
+		{"interleaved otherwise", []int{0, 2, 1, 4, 3, 5}, true},
+		{"one twice", []int{0, 1, 2, 2, 3, 4, 5}, false},
+		{"one too few", []int{0, 1, 2, 3, 4}, false},
+		{"out of order", []int{2, 0, 1, 3, 4, 5}, false},
+	} {
+		check := tally.Check()
+		var err error
+		for _, i := range of.seen {
+			err = errors.Join(err, check.Saw(records[i]))
+		}
+		if err = errors.Join(err, check.Complete()); (err == nil) != of.ok {
+			t.Errorf("%s: %v", of.name, err)
+		}
+	}
+}

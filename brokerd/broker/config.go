@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/strandlog/strand/commitlog"
 )
@@ -32,6 +33,9 @@ type Config struct {
 
 	// HeadsMax is the number of streams of a shard whose version is held in RAM, at most 64 B each. Default 4 Mi.
 	HeadsMax int
+
+	// RetentionInterval is how often plain and table topics are looked at for records that need not be kept. Default 10 s.
+	RetentionInterval time.Duration
 
 	// Admin shows health and metrics over HTTP. Default: nowhere.
 	Admin AdminConfig

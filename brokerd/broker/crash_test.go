@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 func serveNode(dir string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	b, err := broker.Start(ctx, broker.Config{Dir: dir, Listen: os.Getenv(nodeDir + "_LISTEN")})
+	b, err := broker.Start(ctx, broker.Config{Dir: dir, Listen: os.Getenv(nodeDir + "_LISTEN"), RetentionInterval: 50 * time.Millisecond})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -100,6 +100,8 @@ func (s *shards) open(ctx context.Context, t topics.Topic, i int, logger *slog.L
 		Retention:    t.Retention,
 		ProducerTime: t.ProducerTime,
 
+		RetentionPolling: s.RetentionInterval,
+
 		Logger:    logger,
 		Admission: s.admission,
 		Opened: func(sh *shard.Shard, session, epoch uint64) error {
