@@ -80,7 +80,7 @@ func (l *catalogueLog) Append(ctx context.Context, stream string, expected int64
 func (l *catalogueLog) Events(ctx context.Context) iter.Seq2[topics.Event, error] {
 	return func(yield func(topics.Event, error) bool) {
 		for next := int64(0); ; {
-			r := l.keeper.current().Fetch(ctx, wire.FetchRequest{Offset: next, MaxBytes: wire.FetchBytesMax}, nil)
+			r := l.keeper.current().Fetch(ctx, wire.FetchRequest{Offset: next, MaxBytes: wire.FetchBytesMax}, nil, nil)
 			if r.Code != wire.OK {
 				yield(topics.Event{}, fmt.Errorf("the catalogue's shard answered %s: %s", r.Code, r.Detail))
 				return

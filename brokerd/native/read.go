@@ -2,14 +2,15 @@ package native
 
 import (
 	"context"
+	"slices"
 
 	"github.com/nats-io/nats.go"
 	"github.com/strandlog/strand/internal/wire"
 )
 
-// reader answers one kind of read. It asks room for the bytes that it is about to take. refuse answers without work.
+// reader answers one kind of read, in memory that is given for that. It asks room for the bytes that it is about to take. refuse answers without work.
 type reader struct {
-	answer func(request []byte, room func(context.Context, int) error) []byte
+	answer func(request []byte, room func(context.Context, int) error, m *memory) []byte
 	refuse func(code wire.Code, detail string) []byte
 }
 
@@ -32,28 +33,35 @@ func (s *Server) read(r reader) nats.MsgHandler {
 func (s *Server) answer(msg *nats.Msg, r reader) {
 	var taken int64
 	defer func() { s.room.Release(taken) }()
-	s.respond(s.cfg.Reads, msg, r.answer(msg.Data, func(ctx context.Context, bytes int) error {
+	m := s.memory()
+	reply := r.answer(msg.Data, func(ctx context.Context, bytes int) error {
 		n := int64(readCopies * bytes)
 		if err := s.room.Acquire(ctx, n); err != nil {
 			return err
 		}
 		taken += n
 		return nil
-	}))
+	}, m)
+	s.respond(s.cfg.Reads, msg, reply) // which copies it
+	m.reply = reply
+	s.recycle(m)
 }
+
+// fetchHeaderBytesMax is about what a fetch answer without detail adds to its batches.
+const fetchHeaderBytesMax = 64
 
 func (s *Server) fetch(session Session) reader {
 	refuse := func(code wire.Code, detail string) []byte {
 		r := wire.FetchResponse{Code: code, Detail: detail}
 		return r.AppendTo(nil)
 	}
-	return reader{refuse: refuse, answer: func(request []byte, room func(context.Context, int) error) []byte {
+	return reader{refuse: refuse, answer: func(request []byte, room func(context.Context, int) error, m *memory) []byte {
 		var req wire.FetchRequest
 		if err := req.Decode(request); err != nil {
 			return refuse(wire.Invalid, err.Error())
 		}
-		r := session.Target.Fetch(s.ctx, req, room)
-		return r.AppendTo(make([]byte, 0, 64+len(r.Batches)))
+		r := session.Target.Fetch(s.ctx, req, room, &m.read)
+		return r.AppendTo(slices.Grow(m.reply[:0], fetchHeaderBytesMax+len(r.Batches)))
 	}}
 }
 
@@ -62,13 +70,13 @@ func (s *Server) stream(session Session) reader {
 		r := wire.StreamResponse{Code: code, Detail: detail}
 		return r.AppendTo(nil)
 	}
-	return reader{refuse: refuse, answer: func(request []byte, room func(context.Context, int) error) []byte {
+	return reader{refuse: refuse, answer: func(request []byte, room func(context.Context, int) error, m *memory) []byte {
 		var req wire.StreamRequest
 		if err := req.Decode(request); err != nil {
 			return refuse(wire.Invalid, err.Error())
 		}
 		r := session.Target.Stream(s.ctx, req, room)
-		return r.AppendTo(nil)
+		return r.AppendTo(m.reply[:0])
 	}}
 }
 
@@ -77,13 +85,13 @@ func (s *Server) get(session Session) reader {
 		r := wire.GetResponse{Code: code, Detail: detail}
 		return r.AppendTo(nil)
 	}
-	return reader{refuse: refuse, answer: func(request []byte, room func(context.Context, int) error) []byte {
+	return reader{refuse: refuse, answer: func(request []byte, room func(context.Context, int) error, m *memory) []byte {
 		var req wire.GetRequest
 		if err := req.Decode(request); err != nil {
 			return refuse(wire.Invalid, err.Error())
 		}
 		r := session.Target.Get(s.ctx, req, room)
-		return r.AppendTo(nil)
+		return r.AppendTo(m.reply[:0])
 	}}
 }
 
@@ -92,7 +100,7 @@ func (s *Server) frames(session Session) reader {
 		r := wire.FramesResponse{Code: code, Detail: detail}
 		return r.AppendTo(nil)
 	}
-	return reader{refuse: refuse, answer: func(request []byte, room func(context.Context, int) error) []byte {
+	return reader{refuse: refuse, answer: func(request []byte, room func(context.Context, int) error, m *memory) []byte {
 		var req wire.FramesRequest
 		if err := req.Decode(request); err != nil {
 			return refuse(wire.Invalid, err.Error())
@@ -101,7 +109,7 @@ func (s *Server) frames(session Session) reader {
 			return refuse(wire.NotLeader, err.Error())
 		}
 		r := session.Target.Frames(s.ctx, req)
-		return r.AppendTo(nil)
+		return r.AppendTo(m.reply[:0])
 	}}
 }
 
@@ -110,12 +118,12 @@ func (s *Server) deleteBefore(session Session) reader {
 		r := wire.DeleteBeforeResponse{Code: code, Detail: detail}
 		return r.AppendTo(nil)
 	}
-	return reader{refuse: refuse, answer: func(request []byte, _ func(context.Context, int) error) []byte {
+	return reader{refuse: refuse, answer: func(request []byte, _ func(context.Context, int) error, m *memory) []byte {
 		var req wire.DeleteBeforeRequest
 		if err := req.Decode(request); err != nil {
 			return refuse(wire.Invalid, err.Error())
 		}
 		r := session.Target.DeleteBefore(s.ctx, req)
-		return r.AppendTo(nil)
+		return r.AppendTo(m.reply[:0])
 	}}
 }

@@ -22,7 +22,8 @@ type Shard interface {
 	Frames(ctx context.Context, req wire.FramesRequest) wire.FramesResponse
 	// Reads ask room for the bytes that they are about to take.
 	Get(ctx context.Context, req wire.GetRequest, room func(context.Context, int) error) wire.GetResponse
-	Fetch(ctx context.Context, req wire.FetchRequest, room func(context.Context, int) error) wire.FetchResponse
+	// Fetch may read into the memory that scratch points to, and may replace it.
+	Fetch(ctx context.Context, req wire.FetchRequest, room func(context.Context, int) error, scratch *[]byte) wire.FetchResponse
 	Stream(ctx context.Context, req wire.StreamRequest, room func(context.Context, int) error) wire.StreamResponse
 }
 
@@ -54,6 +55,7 @@ type Server struct {
 	reads chan struct{}       // a token for each read under way
 	rare  chan struct{}       // the same for catalogue requests, so that reads never shut them out
 	group sync.WaitGroup
+	used  sync.Pool // of *memory
 
 	mu       sync.Mutex
 	sessions map[uint64][]*nats.Subscription

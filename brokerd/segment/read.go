@@ -16,6 +16,12 @@ import (
 // more than maxBytes, and possibly less than there is; nil when offset is Next. It returns [ErrOffsetRange] outside [Start, Next] and
 // [ErrCorrupt] for a batch that is damaged or does not follow the one before; sound batches before such a one are returned first.
 func (l *Log) Read(offset int64, maxBytes int) ([]byte, error) {
+	return l.ReadInto(new([]byte), offset, maxBytes)
+}
+
+// ReadInto is Read into the memory that scratch points to, which it makes larger if it must: whoever reads over and over need not have new memory
+// cleared each time.
+func (l *Log) ReadInto(scratch *[]byte, offset int64, maxBytes int) ([]byte, error) {
 	s, err := l.spanOf(offset)
 	if err != nil || s.file == nil {
 		return nil, err
@@ -26,7 +32,9 @@ func (l *Log) Read(offset int64, maxBytes int) ([]byte, error) {
 	// One read gets the batch that is looked for, wherever it begins between its marks, and maxBytes behind that.
 	from, end := s.marks.around(offset, s.size)
 	ahead := min(s.size-from.pos, markEvery+min(s.size, int64(max(maxBytes, 0))))
-	buf := make([]byte, max(end-from.pos, ahead))
+	size := int(max(end-from.pos, ahead))
+	*scratch = slices.Grow((*scratch)[:0], size)[:size]
+	buf := *scratch
 	if err := l.pread(s.file, buf, from.pos); err != nil {
 		return nil, err
 	}

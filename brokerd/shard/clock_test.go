@@ -50,7 +50,7 @@ func TestWallClockJumps(t *testing.T) {
 		}
 	}
 	last, offset := int64(0), int64(0)
-	r := f.Fetch(t.Context(), wire.FetchRequest{Partition: partitionOf("s-0"), MaxBytes: 1 << 20}, nil)
+	r := f.Fetch(t.Context(), wire.FetchRequest{Partition: partitionOf("s-0"), MaxBytes: 1 << 20}, nil, nil)
 	for rest := r.Batches; len(rest) > 0; {
 		batch, after, err := recordbatch.Parse(rest)
 		if err != nil {

@@ -5,7 +5,7 @@
 //
 //	s, err := shard.Open(ctx, shard.Config{Log: log, Dir: dir, LogID: id, Layout: shard.Layout{Shards: 1, Partitions: 8}})
 //	s.Append(appends, func(results []wire.AppendResult) { … })
-//	records, err := s.Fetch(ctx, wire.FetchRequest{Partition: 3, Offset: 0, MaxBytes: 1 << 20}, nil)
+//	records, err := s.Fetch(ctx, wire.FetchRequest{Partition: 3, Offset: 0, MaxBytes: 1 << 20}, nil, nil)
 //
 // # Structure
 //

@@ -74,7 +74,7 @@ func TestClosedShardAnswers(t *testing.T) {
 	f.mustAppend("s-0", wire.NoStream, 1)
 	waiting := make(chan wire.FetchResponse, 1)
 	go func() {
-		waiting <- f.Fetch(t.Context(), wire.FetchRequest{Partition: partitionOf("s-0"), Offset: 1, MaxBytes: 1, MaxWaitMS: 20_000}, nil)
+		waiting <- f.Fetch(t.Context(), wire.FetchRequest{Partition: partitionOf("s-0"), Offset: 1, MaxBytes: 1, MaxWaitMS: 20_000}, nil, nil)
 	}()
 	f.close()
 	if r := <-waiting; r.Code != wire.NotLeader && (r.Code != wire.OK || len(r.Batches) > 0) {
@@ -83,7 +83,7 @@ func TestClosedShardAnswers(t *testing.T) {
 	if r := f.append("s-0", 1, 1); r.Code != wire.NotLeader {
 		t.Errorf("an append is answered %v", r.Code)
 	}
-	if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: partitionOf("s-0"), MaxBytes: 1}, nil); r.Code != wire.NotLeader {
+	if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: partitionOf("s-0"), MaxBytes: 1}, nil, nil); r.Code != wire.NotLeader {
 		t.Errorf("a fetch is answered %v: %s", r.Code, r.Detail)
 	}
 	if r := f.Stream(t.Context(), wire.StreamRequest{Partition: partitionOf("s-0"), Stream: []byte("s-0"), Strict: true}, nil); r.Code != wire.NotLeader {
@@ -136,7 +136,7 @@ func TestStoreFails(t *testing.T) {
 			t.Fatal("an append was answered OK after the store had failed")
 		}
 	}
-	if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: partitionOf("s-0"), MaxBytes: 1}, nil); r.Code != wire.NotLeader {
+	if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: partitionOf("s-0"), MaxBytes: 1}, nil, nil); r.Code != wire.NotLeader {
 		t.Errorf("a fetch is answered %v: %s", r.Code, r.Detail)
 	}
 	<-f.Stopped()

@@ -115,7 +115,7 @@ func (f *batches) read(partition int32) []recordbatch.Record {
 	f.t.Helper()
 	var out []recordbatch.Record
 	for next := f.start(partition); ; {
-		r := f.Fetch(f.t.Context(), wire.FetchRequest{Partition: partition, Offset: next, MaxBytes: 50_000}, nil)
+		r := f.Fetch(f.t.Context(), wire.FetchRequest{Partition: partition, Offset: next, MaxBytes: 50_000}, nil, nil)
 		if r.Code != wire.OK {
 			f.t.Fatalf("fetching partition %d at %d: %v %s", partition, next, r.Code, r.Detail)
 		}
@@ -269,7 +269,7 @@ func TestRetentionByBytes(t *testing.T) {
 	if f.log.first < 2 || f.start(0) == 0 || f.start(1) == 0 || f.start(2) != 0 {
 		t.Fatalf("the log begins at %d, the partitions at %v", f.log.first, f.Status().Starts)
 	}
-	if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: 0, Offset: f.start(0) - 1}, nil); r.Code != wire.OffsetRange || r.Start != f.start(0) || r.HighWatermark != 750 {
+	if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: 0, Offset: f.start(0) - 1}, nil, nil); r.Code != wire.OffsetRange || r.Start != f.start(0) || r.HighWatermark != 750 {
 		t.Errorf("below the start: %v, [%d, %d)", r.Code, r.Start, r.HighWatermark)
 	}
 	kept, starts := 0, slices.Clone(f.Status().Starts)

@@ -12,27 +12,6 @@ import (
 	"github.com/strandlog/strand/internal/wire"
 )
 
-// stored remembers one write of an append, so that a retry is answered with the original result.
-type stored struct {
-	sequence     uint64
-	hash         uint64 // of the append's content
-	firstOffset  int64
-	firstVersion int64
-	partition    int32
-	write        uint16 // index within the append
-	count        int32
-	timestamp    int64
-}
-
-// producer is what the shard remembers of one producer: its newest writes, by sequence and index.
-type producer struct {
-	newest uint64 // highest sequence stored
-	floor  uint64 // of this sequence and those below nothing is remembered
-	used   int64  // log time of the newest write
-	writes []stored
-	dirty  bool // changed since the last index run
-}
-
 // producers is the idempotency table. It is a function of the log: entries expire by distance from the producer's newest sequence
 // and by the log's own time, never by a local clock.
 type producers struct {
@@ -44,10 +23,8 @@ type producers struct {
 }
 
 const (
-	producerIdleMax   = 60 * 60 * 1000 // ms of log time after which an idle producer is forgotten; far above every client's budget
-	producerTotal     = 1 << 20        // writes remembered in all (about 56 MiB): beyond it the longest idle producers are forgotten
-	producerRowHeader = 8 + 8          // floor, used
-	storedSize        = 8 + 8 + 8 + 8 + 4 + 2 + 4 + 8
+	producerIdleMax = 60 * 60 * 1000 // ms of log time after which an idle producer is forgotten; far above every client's budget
+	producerTotal   = 1 << 20        // writes remembered in all (up to 56 MiB): beyond it the longest idle producers are forgotten
 )
 
 func newProducers() *producers { return &producers{byID: map[uint64]*producer{}} }
@@ -72,23 +49,11 @@ func (p *producers) lookup(id, sequence uint64) ([]stored, known) {
 	if sequence <= pr.floor || sequence+wire.SequencesKept <= pr.newest {
 		return nil, forgotten
 	}
-	i, ok := slices.BinarySearchFunc(pr.writes, sequence, func(s stored, q uint64) int {
-		switch {
-		case s.sequence < q:
-			return -1
-		case s.sequence > q:
-			return 1
-		}
-		return 0
-	})
-	if !ok {
+	writes := pr.find(sequence)
+	if len(writes) == 0 {
 		return nil, neverStored
 	}
-	j := i
-	for j < len(pr.writes) && pr.writes[j].sequence == sequence {
-		j++
-	}
-	return slices.Clone(pr.writes[i:j]), wasStored
+	return writes, wasStored
 }
 
 // add remembers a write that the log holds. Adding it again changes nothing.
@@ -106,24 +71,13 @@ func (p *producers) add(id uint64, s stored) {
 	pr.dirty = true
 	pr.newest = max(pr.newest, s.sequence)
 	pr.used = max(pr.used, s.timestamp)
-	i := len(pr.writes)
-	for i > 0 && (pr.writes[i-1].sequence > s.sequence || pr.writes[i-1].sequence == s.sequence && pr.writes[i-1].write > s.write) {
-		i--
-	}
-	if i > 0 && pr.writes[i-1].sequence == s.sequence && pr.writes[i-1].write == s.write {
-		return
-	}
-	pr.writes = slices.Insert(pr.writes, i, s)
-	p.total++
+	before := pr.writes()
+	pr.add(s)
 	// Cut by a whole window at a time: amortised, the cost is constant.
-	if pr.writes[0].sequence+2*wire.SequencesKept <= pr.newest {
-		cut := 0
-		for pr.writes[cut].sequence+wire.SequencesKept <= pr.newest {
-			cut++
-		}
-		pr.writes = append(pr.writes[:0:0], pr.writes[cut:]...)
-		p.total -= cut
+	if pr.oldest()+2*wire.SequencesKept <= pr.newest {
+		pr.keepFrom(pr.newest - wire.SequencesKept + 1)
 	}
+	p.total += pr.writes() - before
 }
 
 // expire forgets producers that were idle for long by the log's time, and drops what it remembers of the longest idle ones when the table is too large.
@@ -147,13 +101,13 @@ func (p *producers) expire(now int64) {
 		}
 		// Its newest sequence stays: what came before it is answered as forgotten, never as new.
 		pr := p.byID[id]
-		p.total -= len(pr.writes)
-		pr.writes, pr.floor, pr.dirty = nil, pr.newest, true
+		p.total -= pr.writes()
+		pr.history, pr.floor, pr.dirty = history{}, pr.newest, true
 	}
 }
 
 func (p *producers) forget(id uint64, pr *producer) {
-	p.total -= len(pr.writes)
+	p.total -= pr.writes()
 	p.forgot++
 	delete(p.byID, id)
 	p.dropped = append(p.dropped, id)
@@ -186,7 +140,7 @@ func (p *producers) snapshot(bytesMax int) []producerRow {
 	slices.SortFunc(ids, func(a, b uint64) int { return cmp.Or(cmp.Compare(p.byID[b].used, p.byID[a].used), cmp.Compare(a, b)) })
 	size := func(depth int) (n int) {
 		for _, pr := range p.byID {
-			n += snapshotRowOverhead + producerRowHeader + min(depth, len(pr.writes))*storedSize
+			n += snapshotRowOverhead + producerRowHeader + min(depth, pr.writes())*storedSize
 		}
 		return n
 	}
@@ -197,12 +151,8 @@ func (p *producers) snapshot(bytesMax int) []producerRow {
 	rows := make([]producerRow, 0, len(ids))
 	for _, id := range ids {
 		short := *p.byID[id]
-		if cut := len(short.writes) - depth; cut > 0 {
-			// The writes of one append stay together.
-			for cut < len(short.writes) && short.writes[cut].sequence == short.writes[cut-1].sequence {
-				cut++
-			}
-			short.floor, short.writes = short.writes[cut-1].sequence, short.writes[cut:]
+		if cut := short.writes() - depth; cut > 0 {
+			short.floor = short.dropOldest(cut)
 		}
 		row := short.encode()
 		if bytesMax -= snapshotRowOverhead + len(row); bytesMax < 0 {
@@ -230,29 +180,38 @@ func (p *producers) restore(rows []producerRow) error {
 			return err
 		}
 		p.byID[r.id] = pr
-		p.total += len(pr.writes)
+		p.total += pr.writes()
 	}
 	return nil
 }
 
 // changed expires by the log's time, then lists what must be written to bring the index's rows up to date, and takes it as written.
-// A nil value means deleted.
-func (p *producers) changed(now int64) map[uint64][]byte {
+// A nil value means deleted. Rows are encoded as they are asked for: the core, which waits for the lock, may have remembered more by then.
+func (p *producers) changed(now int64) iter.Seq2[uint64, []byte] {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.expire(now)
-	rows := make(map[uint64][]byte)
-	for _, id := range p.dropped {
-		rows[id] = nil
-	}
+	dropped := p.dropped
 	p.dropped = nil
+	rows := make(map[uint64]producer)
 	for id, pr := range p.byID {
 		if pr.dirty {
 			pr.dirty = false
-			rows[id] = pr.encode()
+			rows[id] = pr.view()
 		}
 	}
-	return rows
+	return func(yield func(uint64, []byte) bool) {
+		for _, id := range dropped {
+			if _, again := rows[id]; !again && !yield(id, nil) {
+				return
+			}
+		}
+		for id, pr := range rows {
+			if !yield(id, pr.encode()) {
+				return
+			}
+		}
+	}
 }
 
 // load fills the table from the rows of the index.
@@ -263,51 +222,7 @@ func (p *producers) load(rows iter.Seq2[uint64, []byte]) error {
 			return err
 		}
 		p.byID[id] = pr
-		p.total += len(pr.writes)
-	}
-	return nil
-}
-
-func (pr *producer) encode() []byte {
-	b := make([]byte, 0, producerRowHeader+len(pr.writes)*storedSize)
-	b = binary.LittleEndian.AppendUint64(b, pr.floor)
-	b = binary.LittleEndian.AppendUint64(b, uint64(pr.used))
-	for _, s := range pr.writes {
-		b = binary.LittleEndian.AppendUint64(b, s.sequence)
-		b = binary.LittleEndian.AppendUint64(b, s.hash)
-		b = binary.LittleEndian.AppendUint64(b, uint64(s.firstOffset))
-		b = binary.LittleEndian.AppendUint64(b, uint64(s.firstVersion))
-		b = binary.LittleEndian.AppendUint32(b, uint32(s.partition))
-		b = binary.LittleEndian.AppendUint16(b, s.write)
-		b = binary.LittleEndian.AppendUint32(b, uint32(s.count))
-		b = binary.LittleEndian.AppendUint64(b, uint64(s.timestamp))
-	}
-	return b
-}
-
-var errProducerRow = errors.New("producer row of the index has an impossible length")
-
-func (pr *producer) decode(b []byte) error {
-	if len(b) < producerRowHeader || (len(b)-producerRowHeader)%storedSize != 0 {
-		return errProducerRow
-	}
-	pr.floor, pr.used = binary.LittleEndian.Uint64(b), int64(binary.LittleEndian.Uint64(b[8:]))
-	pr.newest = pr.floor
-	b = b[producerRowHeader:]
-	pr.writes = make([]stored, 0, len(b)/storedSize)
-	for ; len(b) > 0; b = b[storedSize:] {
-		s := stored{
-			sequence:     binary.LittleEndian.Uint64(b),
-			hash:         binary.LittleEndian.Uint64(b[8:]),
-			firstOffset:  int64(binary.LittleEndian.Uint64(b[16:])),
-			firstVersion: int64(binary.LittleEndian.Uint64(b[24:])),
-			partition:    int32(binary.LittleEndian.Uint32(b[32:])),
-			write:        binary.LittleEndian.Uint16(b[36:]),
-			count:        int32(binary.LittleEndian.Uint32(b[38:])),
-			timestamp:    int64(binary.LittleEndian.Uint64(b[42:])),
-		}
-		pr.newest = max(pr.newest, s.sequence)
-		pr.writes = append(pr.writes, s)
+		p.total += pr.writes()
 	}
 	return nil
 }

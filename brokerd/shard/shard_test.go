@@ -209,7 +209,7 @@ func (f *fixture) all() map[string][]uuid.UUID {
 	all := map[string][]uuid.UUID{}
 	for p := range int32(testLayout.Partitions) {
 		for next := int64(0); ; {
-			r := f.Fetch(f.t.Context(), wire.FetchRequest{Partition: p, Offset: next, MaxBytes: 700}, nil)
+			r := f.Fetch(f.t.Context(), wire.FetchRequest{Partition: p, Offset: next, MaxBytes: 700}, nil, nil)
 			if r.Code != wire.OK {
 				f.t.Fatalf("fetching partition %d at %d: %v: %s", p, next, r.Code, r.Detail)
 			}
@@ -392,7 +392,7 @@ func TestLostAcknowledgedFrames(t *testing.T) {
 			if r := f.append("s-0", 1, 1); r.Code != wire.LogDiverged {
 				t.Errorf("an append is answered %v", r.Code)
 			}
-			if r := f.Fetch(t.Context(), wire.FetchRequest{}, nil); r.Code != wire.LogDiverged {
+			if r := f.Fetch(t.Context(), wire.FetchRequest{}, nil, nil); r.Code != wire.LogDiverged {
 				t.Errorf("a fetch is answered %v", r.Code)
 			}
 			if info := f.ShardInfo("n"); info.State != "diverged" || info.Detail == "" {
@@ -487,26 +487,26 @@ func TestStrictReadConfirms(t *testing.T) {
 func TestFetchWaits(t *testing.T) {
 	f := newFixture(t)
 	p := partitionOf("s-0")
-	if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: p, MaxBytes: 100, MaxWaitMS: 1}, nil); r.Code != wire.OK || len(r.Batches) != 0 {
+	if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: p, MaxBytes: 100, MaxWaitMS: 1}, nil, nil); r.Code != wire.OK || len(r.Batches) != 0 {
 		t.Fatalf("at the end: %+v", r)
 	}
 	answer := make(chan wire.FetchResponse, 1)
 	go func() {
-		answer <- f.Fetch(t.Context(), wire.FetchRequest{Partition: p, MaxBytes: 100, MaxWaitMS: 60_000}, nil)
+		answer <- f.Fetch(t.Context(), wire.FetchRequest{Partition: p, MaxBytes: 100, MaxWaitMS: 60_000}, nil, nil)
 	}()
 	f.mustAppend("s-0", wire.NoStream, 1)
 	if r := <-answer; r.HighWatermark != 1 || len(r.Batches) == 0 {
 		t.Errorf("after the append: %+v", r)
 	}
 	for _, offset := range []int64{-1, 2} {
-		if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: p, Offset: offset}, nil); r.Code != wire.OffsetRange {
+		if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: p, Offset: offset}, nil, nil); r.Code != wire.OffsetRange {
 			t.Errorf("offset %d: %v", offset, r.Code)
 		}
 	}
-	if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: p, MinOffset: 5}, nil); r.Code != wire.Stale {
+	if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: p, MinOffset: 5}, nil, nil); r.Code != wire.Stale {
 		t.Errorf("what this node has not reached: %v", r.Code)
 	}
-	if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: p, MinEpoch: 500}, nil); r.Code != wire.Stale {
+	if r := f.Fetch(t.Context(), wire.FetchRequest{Partition: p, MinEpoch: 500}, nil, nil); r.Code != wire.Stale {
 		t.Errorf("an epoch of the future: %v", r.Code)
 	}
 }

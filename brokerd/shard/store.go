@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
-	"iter"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -444,13 +442,11 @@ func (s *store) run(tail *index.Tail, w index.Watermark) error {
 		}
 	}
 	rows := s.producers.changed(w.Time)
-	if err := s.db.Apply(tail, seqOf(rows), w); err != nil {
+	if err := s.db.Apply(tail, rows, w); err != nil {
 		return fmt.Errorf("writing the index: %w", err)
 	}
 	return nil
 }
-
-func seqOf(rows map[uint64][]byte) iter.Seq2[uint64, []byte] { return maps.All(rows) }
 
 // unusable ends the store on any error of a lookup that the sequencer depends on.
 func (s *store) unusable(err error) error {
