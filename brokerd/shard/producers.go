@@ -46,6 +46,7 @@ type producers struct {
 const (
 	producerIdleMax   = 60 * 60 * 1000 // ms of log time after which an idle producer is forgotten; far above every client's budget
 	producerTotal     = 1 << 20        // writes remembered in all (about 56 MiB): beyond it the longest idle producers are forgotten
+	producersMax      = 1 << 18        // producers remembered in all: beyond it the longest idle ones are forgotten with all that is known of them
 	producerRowHeader = 8 + 8          // floor, used
 	storedSize        = 8 + 8 + 8 + 8 + 4 + 2 + 4 + 8
 )
@@ -69,7 +70,7 @@ func (p *producers) lookup(id, sequence uint64) ([]stored, known) {
 	if pr == nil {
 		return nil, neverStored
 	}
-	if sequence <= pr.floor || sequence+wire.SequencesKept <= pr.newest {
+	if sequence <= pr.floor || below(sequence, wire.SequencesKept, pr.newest) {
 		return nil, forgotten
 	}
 	i, ok := slices.BinarySearchFunc(pr.writes, sequence, func(s stored, q uint64) int {
@@ -116,14 +117,19 @@ func (p *producers) add(id uint64, s stored) {
 	pr.writes = slices.Insert(pr.writes, i, s)
 	p.total++
 	// Cut by a whole window at a time: amortised, the cost is constant.
-	if pr.writes[0].sequence+2*wire.SequencesKept <= pr.newest {
+	if below(pr.writes[0].sequence, 2*wire.SequencesKept, pr.newest) {
 		cut := 0
-		for pr.writes[cut].sequence+wire.SequencesKept <= pr.newest {
+		for below(pr.writes[cut].sequence, wire.SequencesKept, pr.newest) {
 			cut++
 		}
 		pr.writes = append(pr.writes[:0:0], pr.writes[cut:]...)
 		p.total -= cut
 	}
+}
+
+// below says whether a sequence lies at least so far below another one. A client may choose the largest number that there is, so nothing is added to it.
+func below(sequence, distance, newest uint64) bool {
+	return newest >= distance && sequence <= newest-distance
 }
 
 // expire forgets producers that were idle for long by the log's time, and drops what it remembers of the longest idle ones when the table is too large.
@@ -133,14 +139,16 @@ func (p *producers) expire(now int64) {
 			p.forget(id, pr)
 		}
 	}
-	if p.total <= producerTotal {
+	if p.total <= producerTotal && len(p.byID) <= producersMax {
 		return
 	}
-	ids := make([]uint64, 0, len(p.byID))
-	for id := range p.byID {
-		ids = append(ids, id)
+	ids := slices.SortedFunc(maps.Keys(p.byID), func(a, b uint64) int { return cmp.Compare(p.byID[a].used, p.byID[b].used) })
+	if n := len(ids); n > producersMax {
+		for _, id := range ids[:n-producersMax/2] {
+			p.forget(id, p.byID[id])
+		}
+		ids = ids[n-producersMax/2:]
 	}
-	slices.SortFunc(ids, func(a, b uint64) int { return int(p.byID[a].used - p.byID[b].used) })
 	for _, id := range ids {
 		if p.total <= producerTotal/2 {
 			return
