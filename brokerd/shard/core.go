@@ -202,8 +202,7 @@ func (c *Core) Committed(seq uint64, data []byte) error {
 		return c.stop(err)
 	}
 	if !valid {
-		if c.state.unproven && frame.Kind == KindSnapshot && frame.Seq == seq && frame.LogID == c.cfg.LogID {
-			// Where the log was cut: the engine still shows what was before. A log that began with a void snapshot would end there.
+		if c.state.begins(&frame) {
 			return c.Begin(seq, data)
 		}
 		c.stats.Void++

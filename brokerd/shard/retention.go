@@ -96,6 +96,9 @@ func (r *retention) release(ctx context.Context) error {
 	if i := newestCut(at.Points, at.Starts); i < 0 || at.Points[i].Seq <= r.cut {
 		return nil
 	}
+	if _, err := s.store.reach(ctx, 0, 0); err != nil { // else what was just found may not be on its way to the index yet
+		return err
+	}
 	point, err := s.store.cut(ctx)
 	if err != nil || point == nil || point.Seq <= r.cut {
 		return err
