@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -229,5 +231,33 @@ func TestLagIsBounded(t *testing.T) {
 	}
 	if w := weight(&Committed{Frame: Frame{Body: make([]byte, 1<<20)}}); w < 1<<20 {
 		t.Errorf("a snapshot of 1 MiB counts %d bytes", w)
+	}
+}
+
+// TestRetentionComesToAnEnd: records that come faster than snapshots are written do not keep the log from being cut.
+func TestRetentionComesToAnEnd(t *testing.T) {
+	f := openBatches(t, Config{Kind: wire.KindPlain, Retention: wire.Retention{AgeMS: 1}})
+	if err := f.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var ms atomic.Int64
+	ms.Store(f.now.UnixMilli())
+	f.cfg.Clock = func() time.Time { return time.UnixMilli(ms.Add(10)) }
+	f.open()
+	f.mustProduce(7, 0, 1, pair{"", "v"})
+	over, stop := context.WithCancel(t.Context())
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		for n := int32(2); over.Err() == nil; n++ {
+			f.produce(7, 0, n, 1, pair{"", "v"})
+		}
+	})
+	for range 5 {
+		f.turn()
+	}
+	stop()
+	writer.Wait()
+	if f.log.first < 2 {
+		t.Error("the log was not cut")
 	}
 }
