@@ -88,7 +88,7 @@ func (o *outgoing) settle(r *wire.ProduceResult, epoch uint64) bool {
 	case wire.OK:
 		o.base, o.time, o.epoch = r.BaseOffset, r.Timestamp, epoch
 		return true
-	case wire.NotLeader, wire.Overloaded, wire.NotEnoughSync:
+	case wire.NotLeader, wire.Overloaded, wire.NotEnoughSync, wire.NoStorage:
 		return false
 	case wire.Retry:
 		o.absent()
@@ -107,7 +107,8 @@ func (o *outgoing) settle(r *wire.ProduceResult, epoch uint64) bool {
 
 // repeated is why a batch is to be sent again.
 func (o *outgoing) repeated(r *wire.ProduceResult) error {
-	if r.Code == wire.Overloaded || r.Code == wire.NotEnoughSync {
+	switch r.Code {
+	case wire.Overloaded, wire.NotEnoughSync, wire.NoStorage:
 		return o.refused(r.Code, r.Detail)
 	}
 	return refusal(r.Code, r.Detail)
@@ -121,6 +122,8 @@ func (o *outgoing) refused(code wire.Code, detail string) error {
 		return &OverloadedError{Topic: topic, Detail: "the broker's queue is full " + detail}
 	case wire.NotEnoughSync:
 		return &ReplicasError{Topic: topic, Detail: detail}
+	case wire.NoStorage:
+		return &StorageError{Topic: topic, Detail: detail}
 	case wire.TooLarge:
 		return &TooLargeError{What: detail}
 	case wire.OutOfOrder:

@@ -473,6 +473,7 @@ func TestUntilTheTruthOfABatchIsKnown(t *testing.T) {
 		{name: "not the leader any more", steps: []step{{code: wire.NotLeader, elect: true, whole: true}, {}}, attempts: []uint32{1, 1}},
 		{name: "overloaded", steps: []step{{code: wire.Overloaded}, {code: wire.Overloaded, whole: true}, {}}, attempts: []uint32{1, 1, 1}},
 		{name: "too few replicas", steps: []step{{code: wire.NotEnoughSync}, {}}, attempts: []uint32{1, 1}},
+		{name: "a full disk", steps: []step{{code: wire.NoStorage}, {}}, attempts: []uint32{1, 1}},
 		{name: "lost, then overloaded", steps: []step{{lost: errLost}, {code: wire.Overloaded}, {}}, attempts: []uint32{1, 2, 2}},
 		{name: "proven absent", steps: []step{{lost: errLost}, {code: wire.Retry}, {}}, attempts: []uint32{1, 2, 1}},
 		{name: "unknown to the broker", steps: []step{{code: wire.Unknown}, {code: wire.Unknown}, {}}, attempts: []uint32{1, 2, 3}},
@@ -564,6 +565,7 @@ func TestProducerGivesUp(t *testing.T) {
 		{"what is never evaluated", step{code: wire.Retry, elect: true}, ErrUnavailable, ErrIndefinite},
 		{"what finds no room", step{code: wire.Overloaded}, ErrOverloaded, ErrIndefinite},
 		{"what finds too few replicas", step{code: wire.NotEnoughSync}, ErrNotEnoughReplicas, ErrIndefinite},
+		{"what finds a full disk", step{code: wire.NoStorage}, ErrNoStorage, ErrIndefinite},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -337,7 +337,7 @@ func (s *sender) expire(now time.Time) {
 
 // overdue says why a batch of which nothing is stored was not delivered in time.
 func (s *sender) overdue() error {
-	if errors.Is(s.trouble, ErrOverloaded) || errors.Is(s.trouble, ErrNotEnoughReplicas) {
+	if errors.Is(s.trouble, ErrOverloaded) || errors.Is(s.trouble, ErrNotEnoughReplicas) || errors.Is(s.trouble, ErrNoStorage) {
 		return s.trouble
 	}
 	doing := fmt.Sprintf("sending to topic %q for %v", s.topic(), s.producer.cfg.DeliveryTimeout)

@@ -63,8 +63,10 @@ func Start(ctx context.Context, cfg Config) (*Engine, error) {
 	}
 	e.failure = newFailure(cfg.Dir)
 	e.log.failed = e.failure.set
-	if err := e.rewriteDoubtful(); err != nil {
-		return nil, &StartError{Dir: cfg.Dir, Err: err}
+	if _, err := os.Stat(e.failure.note); err == nil {
+		if err := e.rewriteDoubtful(); err != nil {
+			return nil, &StartError{Dir: cfg.Dir, Err: err}
+		}
 	}
 	e.server, err = server.NewServer(cfg.options(at, e.users))
 	if err != nil {

@@ -30,6 +30,7 @@ func (e *Engine) Restart(ctx context.Context) error {
 	}
 	// The failure stays in place while the store is recovered: nobody may believe to lead a stream that is half there.
 	e.failure.err.CompareAndSwap(nil, &errRestarting)
+	// Whether the failure could be noted or not: a disk that takes no block may take no note either.
 	if err := e.rewriteDoubtful(); err != nil {
 		return fmt.Errorf("restarting the engine: %w", err)
 	}
@@ -78,13 +79,10 @@ func (e *Engine) enableStore() error {
 	return e.account.EnableJetStream(nil, nil)
 }
 
-// rewriteDoubtful writes the newest block of each stream anew, if an earlier write or sync of a block has failed. After a failed sync the
+// rewriteDoubtful writes the newest block of each stream anew, after a write or sync of a block has failed. After a failed sync the
 // kernel takes the pages for clean: what recovery reads may be in the page cache alone, and syncing the file again would not tell.
 // Older blocks were synced before the next was begun.
 func (e *Engine) rewriteDoubtful() error {
-	if _, err := os.Stat(e.failure.note); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
 	streams, err := filepath.Glob(filepath.Join(e.cfg.Dir, server.JetStreamStoreDir, logAccount, "streams", "*"))
 	if err != nil {
 		return err
@@ -95,7 +93,10 @@ func (e *Engine) rewriteDoubtful() error {
 		}
 	}
 	e.log.to.Info("the newest blocks were written anew, because an earlier write had failed", "streams", len(streams))
-	return os.Remove(e.failure.note)
+	if err := os.Remove(e.failure.note); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 func rewriteNewest(stream string) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/strandlog/strand/internal/recordbatch"
 	"github.com/strandlog/strand/internal/wire"
@@ -108,6 +109,13 @@ func (m *movement) add(ctx context.Context, r recordbatch.Record) error {
 	if ok, err := m.isLive(&r); err != nil || !ok {
 		return err
 	}
+	// A copy: as a view it would keep alive all that was read, or inflated, with it.
+	raw := slices.Clone(r.Headers.Raw())
+	headers, err := recordbatch.ParseHeaders(raw, r.Headers.Len())
+	if err != nil {
+		return fmt.Errorf("%w: offset %d: %w", ErrCorrupt, r.Offset, err)
+	}
+	r.Key, r.Value, r.Headers = slices.Clone(r.Key), slices.Clone(r.Value), headers
 	m.records = append(m.records, r)
 	m.bytes += len(r.Key) + len(r.Value) + len(r.Headers.Raw()) + recordOverhead
 	if m.bytes < moveBytesMax {

@@ -147,6 +147,7 @@ type flight struct {
 	heads   []Head
 	writes  []producerWrite
 	replies []Reply // released when the frame is applied
+	found   bool    // in the log, after its fate was unknown; told once the barrier proves that what was read is on disk
 }
 
 type producerWrite struct {
@@ -202,8 +203,7 @@ func (c *Core) Committed(seq uint64, data []byte) error {
 		return c.stop(err)
 	}
 	if !valid {
-		if c.state.unproven && frame.Kind == KindSnapshot && frame.Seq == seq && frame.LogID == c.cfg.LogID {
-			// Where the log was cut: the engine still shows what was before. A log that began with a void snapshot would end there.
+		if c.state.begins(&frame) {
 			return c.Begin(seq, data)
 		}
 		c.stats.Void++
@@ -216,12 +216,8 @@ func (c *Core) Committed(seq uint64, data []byte) error {
 	if err := c.apply(&frame, heads, writes); err != nil {
 		return err
 	}
-	for i, f := range c.unresolved {
-		if f.frame.Sum == frame.Sum && f.frame.Seq == frame.Seq {
-			c.release(f)
-			c.unresolved = append(c.unresolved[:i], c.unresolved[i+1:]...)
-			break
-		}
+	for _, f := range c.unresolved {
+		f.found = f.found || f.frame.Sum == frame.Sum && f.frame.Seq == frame.Seq
 	}
 	return nil
 }
@@ -335,6 +331,10 @@ func (c *Core) opened(f *flight) error {
 		return c.stop(err)
 	}
 	for _, u := range c.unresolved {
+		if u.found {
+			c.release(u)
+			continue
+		}
 		c.answer(u, wire.AppendResult{Code: wire.Retry, Detail: "the frame did not reach the log"})
 	}
 	c.unresolved = nil

@@ -25,9 +25,13 @@ func (s *Shard) Frames(ctx context.Context, req wire.FramesRequest) wire.FramesR
 	if err != nil {
 		return failed(err)
 	}
-	r := wire.FramesResponse{Epoch: at.Epoch, First: max(req.From, first, 1), Last: at.Seq}
+	// What was cut away may show again after a power loss, without a beginning: see mark.
+	r := wire.FramesResponse{Epoch: at.Epoch, First: max(req.From, first, s.store.mark.cutAt(), 1), Last: at.Seq}
 	left := int(min(max(req.MaxBytes, 1), wire.FetchBytesMax))
 	for m, err := range s.cfg.Log.Read(ctx, r.First, at.Seq) {
+		if err != nil && s.store.mark.cutAt() > r.First {
+			return wire.FramesResponse{Code: wire.Retry, Detail: "the log was cut while it was read"}
+		}
 		if err != nil {
 			return failed(fmt.Errorf("reading the log: %w", err))
 		}
@@ -52,7 +56,11 @@ func (r *Reader) Next(seq uint64, data []byte) (f Frame, valid bool, err error) 
 		f, _, err = r.state.Begin(seq, data)
 		return f, err == nil, err
 	}
-	return r.state.Apply(seq, data)
+	if f, valid, err = r.state.Apply(seq, data); err == nil && !valid && r.state.begins(&f) {
+		f, _, err = r.state.Begin(seq, data)
+		return f, err == nil, err
+	}
+	return f, valid, err
 }
 
 // State is what the messages so far amount to.

@@ -3,6 +3,7 @@ package shard
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,6 +46,32 @@ func TestHostileHeaders(t *testing.T) {
 		}
 	}
 	f.mustAppend("s-0", wire.NoStream, 1)
+	f.close()
+	if err := os.RemoveAll(filepath.Join(f.dir, "index")); err != nil {
+		t.Fatal(err)
+	}
+	f.open(nil)
+	f.agree()
+}
+
+// TestLargestSequence: a producer that numbers its appends from the end of all numbers is served like any other, by this broker and when its log
+// is read again.
+func TestLargestSequence(t *testing.T) {
+	f := newFixture(t)
+	send := func(sequence uint64) wire.AppendResult {
+		return f.send(wire.Append{Sequence: sequence, Attempt: 1, Writes: []wire.Write{{
+			Stream: []byte("s-0"), Partition: partitionOf("s-0"), Expected: wire.Any, Events: []wire.Event{{ID: uuid.New()}},
+		}}})
+	}
+	for _, sequence := range []uint64{math.MaxUint64, math.MaxUint64 - 1, 1, math.MaxUint64 - wire.SequencesKept, math.MaxUint64 - wire.SequencesKept + 1} {
+		want := wire.OK
+		if sequence <= math.MaxUint64-wire.SequencesKept {
+			want = wire.Unknown
+		}
+		if r := send(sequence); r.Code != want {
+			t.Errorf("sequence %d: %v %s, want %v", sequence, r.Code, r.Detail, want)
+		}
+	}
 	f.close()
 	if err := os.RemoveAll(filepath.Join(f.dir, "index")); err != nil {
 		t.Fatal(err)

@@ -22,6 +22,7 @@ func (s *Shard) Produce(session, producer uint64, batches []wire.ProduceBatch, b
 		}
 		a := Append{Batch: b, Producer: producer, Session: session}
 		a.Sequence, a.Attempt = uint64(b.Info.BaseSequence), batches[i].Attempt
+		bytes += len(b.Keys) * keyBytes
 		admitted, places = append(admitted, a), append(places, i)
 	}
 	if len(admitted) == 0 {
@@ -35,6 +36,9 @@ func (s *Shard) Produce(session, producer uint64, batches []wire.ProduceBatch, b
 		done(results)
 	})
 }
+
+// keyBytes is what a key of a batch takes at least while it waits: of records that are compressed well that is far more than the batch itself.
+const keyBytes = 32
 
 func (s *Shard) admit(producer uint64, p *wire.ProduceBatch) (*Batch, error) {
 	if s.cfg.Kind == wire.KindVersioned {
@@ -151,6 +155,12 @@ func (s *Shard) DeleteBefore(ctx context.Context, req wire.DeleteBeforeRequest) 
 		return wire.DeleteBeforeResponse{Code: wire.Invalid, Detail: fmt.Sprintf("partition %d is not served by this shard", req.Partition)}
 	case s.cfg.Kind == wire.KindVersioned:
 		return wire.DeleteBeforeResponse{Code: wire.Invalid, Detail: "the topic is a versioned one: its events are never deleted"}
+	}
+	if code, detail := s.refusal(0); code != wire.OK {
+		return wire.DeleteBeforeResponse{Code: code, Detail: detail}
+	}
+	if st := s.Status(); req.Offset <= st.Starts[slot] { // for good: a start never moves back. A snapshot, of up to some MiB, would say nothing new
+		return wire.DeleteBeforeResponse{Epoch: st.Epoch, Start: st.Starts[slot], HighWatermark: st.Next[slot]}
 	}
 	starts := make([]int64, s.cfg.Layout.Len())
 	starts[slot] = req.Offset

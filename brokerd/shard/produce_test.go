@@ -1,6 +1,7 @@
 package shard
 
 import (
+	stdcmp "cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -30,7 +31,7 @@ type batches struct {
 func openBatches(t *testing.T, cfg Config) *batches {
 	f := &batches{t: t, log: newRAMLog(), now: time.UnixMilli(1_000_000)}
 	cfg.Log, cfg.Dir, cfg.LogID, cfg.Layout = f.log, t.TempDir(), uuid.New(), testLayout
-	cfg.SegmentBytesMax, cfg.TailMax, cfg.RetentionPolling = 64<<10, 500, time.Hour
+	cfg.SegmentBytesMax, cfg.TailMax, cfg.RetentionPolling = 64<<10, stdcmp.Or(cfg.TailMax, 500), time.Hour
 	cfg.Clock = func() time.Time { return f.now }
 	f.cfg = cfg
 	f.open()

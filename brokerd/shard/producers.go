@@ -25,6 +25,7 @@ type producers struct {
 const (
 	producerIdleMax = 60 * 60 * 1000 // ms of log time after which an idle producer is forgotten; far above every client's budget
 	producerTotal   = 1 << 20        // writes remembered in all (up to 56 MiB): beyond it the longest idle producers are forgotten
+	producersMax    = 1 << 18        // producers remembered in all: beyond it the longest idle ones are forgotten with all that is known of them
 )
 
 func newProducers() *producers { return &producers{byID: map[uint64]*producer{}} }
@@ -46,7 +47,7 @@ func (p *producers) lookup(id, sequence uint64) ([]stored, known) {
 	if pr == nil {
 		return nil, neverStored
 	}
-	if sequence <= pr.floor || sequence+wire.SequencesKept <= pr.newest {
+	if sequence <= pr.floor || below(sequence, wire.SequencesKept, pr.newest) {
 		return nil, forgotten
 	}
 	writes := pr.find(sequence)
@@ -74,10 +75,15 @@ func (p *producers) add(id uint64, s stored) {
 	before := pr.writes()
 	pr.add(s)
 	// Cut by a whole window at a time: amortised, the cost is constant.
-	if pr.oldest()+2*wire.SequencesKept <= pr.newest {
+	if below(pr.oldest(), 2*wire.SequencesKept, pr.newest) {
 		pr.keepFrom(pr.newest - wire.SequencesKept + 1)
 	}
 	p.total += pr.writes() - before
+}
+
+// below says whether a sequence lies at least so far below another one. A client may choose the largest number that there is, so nothing is added to it.
+func below(sequence, distance, newest uint64) bool {
+	return newest >= distance && sequence <= newest-distance
 }
 
 // expire forgets producers that were idle for long by the log's time, and drops what it remembers of the longest idle ones when the table is too large.
@@ -87,14 +93,16 @@ func (p *producers) expire(now int64) {
 			p.forget(id, pr)
 		}
 	}
-	if p.total <= producerTotal {
+	if p.total <= producerTotal && len(p.byID) <= producersMax {
 		return
 	}
-	ids := make([]uint64, 0, len(p.byID))
-	for id := range p.byID {
-		ids = append(ids, id)
+	ids := slices.SortedFunc(maps.Keys(p.byID), func(a, b uint64) int { return cmp.Compare(p.byID[a].used, p.byID[b].used) })
+	if n := len(ids); n > producersMax {
+		for _, id := range ids[:n-producersMax/2] {
+			p.forget(id, p.byID[id])
+		}
+		ids = ids[n-producersMax/2:]
 	}
-	slices.SortFunc(ids, func(a, b uint64) int { return int(p.byID[a].used - p.byID[b].used) })
 	for _, id := range ids {
 		if p.total <= producerTotal/2 {
 			return

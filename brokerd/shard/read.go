@@ -90,7 +90,11 @@ func (s *Shard) Fetch(ctx context.Context, req wire.FetchRequest, room Room, scr
 		if err == nil {
 			at = later
 		}
-		r.Epoch, r.HighWatermark = at.Epoch, at.Next[slot]
+		r.Epoch, r.Start, r.HighWatermark = at.Epoch, at.Starts[slot], at.Next[slot]
+		if req.Offset < r.Start { // what it waited for came and was deleted
+			r.Code = wire.OffsetRange
+			return r
+		}
 	}
 	bytes := int(min(max(req.MaxBytes, 1), wire.FetchBytesMax))
 	if err := take(ctx, room, bytes); err != nil {
@@ -101,7 +105,8 @@ func (s *Shard) Fetch(ctx context.Context, req wire.FetchRequest, room Room, scr
 	}
 	r.Batches, err = s.store.segments[slot].ReadInto(scratch, req.Offset, bytes)
 	if errors.Is(err, segment.ErrOffsetRange) { // trimmed in between
-		r.Code, r.Start = wire.OffsetRange, s.store.segments[slot].Start()
+		st := s.store.appliedState() // it was trimmed behind what is applied; the segments may begin before the partition does
+		r.Code, r.Epoch, r.Start, r.HighWatermark = wire.OffsetRange, st.Epoch, st.Starts[slot], st.Next[slot]
 		return r
 	}
 	if err != nil {

@@ -66,10 +66,11 @@ func (r *retention) turn(ctx context.Context) error {
 	return errors.Join(err, r.release(ctx))
 }
 
-// expire writes the snapshots that are due.
+// expire writes the snapshots that are due: one that notes where the log ends now, and one that moves the starts. While much is written and little is
+// kept another one would be due each time, and nothing ever cut.
 func (r *retention) expire(ctx context.Context) error {
 	s := r.shard
-	for {
+	for range 2 {
 		at := s.store.appliedState()
 		starts, due := planSnapshot(s.cfg.Retention, &at, s.cfg.Clock().UnixMilli())
 		if !due {
@@ -79,6 +80,7 @@ func (r *retention) expire(ctx context.Context) error {
 			return err
 		}
 	}
+	return nil
 }
 
 // snapshot writes one that moves the starts forward.
@@ -95,6 +97,9 @@ func (r *retention) release(ctx context.Context) error {
 	at := s.store.appliedState()
 	if i := newestCut(at.Points, at.Starts); i < 0 || at.Points[i].Seq <= r.cut {
 		return nil
+	}
+	if _, err := s.store.reach(ctx, 0, 0); err != nil { // else what was just found may not be on its way to the index yet
+		return err
 	}
 	point, err := s.store.cut(ctx)
 	if err != nil || point == nil || point.Seq <= r.cut {

@@ -289,3 +289,24 @@ func TestCorruptionStops(t *testing.T) {
 		})
 	}
 }
+
+// TestFoundIsToldBehindTheBarrier: an engine whose sync has failed may show a frame that is not on disk. That the log holds it is no answer yet: only the
+// barrier behind it, synced, proves that it stays.
+func TestFoundIsToldBehindTheBarrier(t *testing.T) {
+	c := newCluster()
+	c.mustServe(t, 0)
+	o := c.append(1, 1, "s-1", wire.NoStream, "")
+	c.deliver(0, false) // stored
+	c.acks = nil        // and not acknowledged
+	n := c.nodes[0]
+	n.core.Failed(n.core.session)
+	c.elect(0, len(c.log))
+	if o.done {
+		t.Fatalf("answered %v before the barrier was acknowledged", o.result.Code)
+	}
+	c.flow()
+	if !o.done || o.result.Code != wire.OK {
+		t.Errorf("answered %t, %v", o.done, o.result.Code)
+	}
+	c.mustVerify(t)
+}

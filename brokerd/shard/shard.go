@@ -37,7 +37,7 @@ type Config struct {
 	Window            int           // frames in flight, default 1
 	FrameBytesMax     int           // default 256 KiB; 2 MiB in plain and table topics
 	QueueBytesMax     int           // appends waiting for the sequencer, default 64 MiB
-	LagBytesMax       int           // committed bytes waiting for segments and index, default 64 MiB
+	LagBytesMax       int           // committed frames waiting for segments and index, with what they take beside their batches, default 64 MiB
 	HeadsMax          int           // streams whose version is held in RAM, default 4 Mi
 	TailMax           int           // entries after which the tail is written to the index, default 256 Ki
 	TailBytesMax      int           // the same in bytes, default 128 MiB

@@ -21,8 +21,7 @@ type State struct {
 	Bytes   int64   // of all batches that the log ever held
 	Points  []Point // the snapshots at which the log can be cut, ascending; replaced, never changed in place
 
-	layout   Layout
-	unproven bool // begun at a snapshot that no valid frame has followed yet
+	layout Layout
 }
 
 // Point is a snapshot frame in the log: where it stands, and what the log amounted to there.
@@ -84,7 +83,6 @@ func (s *State) Apply(seq uint64, data []byte) (f Frame, valid bool, err error) 
 		return f, false, nil
 	}
 	s.advance(&f)
-	s.unproven = false
 	return f, true, nil
 }
 
@@ -105,10 +103,17 @@ func (s *State) Begin(seq uint64, data []byte) (f Frame, snap Snapshot, err erro
 	}
 	*s = State{
 		LogID: f.LogID, Epoch: f.Epoch, Session: f.Session, Seq: seq, Sum: f.Sum, Time: f.Time, Bytes: snap.Bytes,
-		Next: snap.Next, Starts: slices.Clone(snap.Next), layout: s.layout, unproven: true,
+		Next: snap.Next, Starts: slices.Clone(snap.Next), layout: s.layout,
 	}
 	s.Points = []Point{s.point()}
 	return f, snap, nil
+}
+
+// begins says of a void frame that the log begins there: it is a snapshot of records that are not in the log, by the session that began the log. No
+// sequencer writes that. It is how a restored log begins whose first message, a barrier, was not removed, or has come back after a power loss.
+func (s *State) begins(f *Frame) bool {
+	return f.Kind == KindSnapshot && f.Seq == s.Seq && f.Prev == s.Sum && f.LogID == s.LogID && f.Epoch == s.Epoch && f.Session == s.Session &&
+		s.Bytes == 0 && !slices.ContainsFunc(s.Next, func(next int64) bool { return next > 0 })
 }
 
 // point is the state as one at which the log can be cut.

@@ -42,7 +42,7 @@ type store struct {
 	wake     sync.Cond     // the writer waits for work, a run to end, or closing
 	changed  chan struct{} // closed when written moves; nil while nobody waits
 	queue    []Committed
-	queued   int   // bytes of the queue
+	queued   int   // bytes of the queue, see weight
 	applied  State // of the newest frame handed in
 	written  State // of the newest frame in segments and tail
 	tail     *index.Tail
@@ -230,7 +230,7 @@ func (s *store) Apply(c Committed) error {
 		return s.err
 	}
 	s.queue = append(s.queue, c)
-	s.queued += size(&c.Frame)
+	s.queued += weight(&c)
 	s.applied = c.State
 	s.wake.Broadcast()
 	return nil
@@ -272,16 +272,20 @@ func (s *store) write() {
 				tell(waiting, s.fail(err))
 				return
 			}
-			unindexed += size(&work[i].Frame)
+			written = work[i].State
+			// After each frame: what waits for the writer may hold more records than a tail takes, the more so when they are compressed.
+			if unindexed += size(&work[i].Frame); tail.Len() >= s.cfg.tailMax || tail.Bytes() >= s.cfg.tailBytesMax || unindexed >= s.cfg.runBytesMax {
+				unindexed = 0
+				tail = s.freeze(&written, nil, &runs)
+			}
 		}
 		if len(work) > 0 {
-			written = work[len(work)-1].State
 			if err := s.mark.set(written.Seq, written.Sum); err != nil {
 				tell(waiting, s.fail(err))
 				return
 			}
 		}
-		if tail.Len() >= s.cfg.tailMax || tail.Bytes() >= s.cfg.tailBytesMax || unindexed >= s.cfg.runBytesMax || len(waiting) > 0 {
+		if len(waiting) > 0 {
 			unindexed = 0
 			s.freeze(&written, waiting, &runs)
 		}
@@ -301,6 +305,13 @@ func size(f *Frame) (n int) {
 		n += len(e.Batches)
 	}
 	return n
+}
+
+// weight is about what a frame takes while it waits for the writer. Of small frames of a shard with many partitions that is most of all the state, and
+// of compressed batches of a table the keys.
+func weight(c *Committed) int {
+	const frame, head = 256, 48
+	return size(&c.Frame) + len(c.Frame.Body) + frame + 8*len(c.State.Next) + head*len(c.Heads)
 }
 
 // place writes one frame into segments and tail and lets readers see it.
@@ -331,7 +342,7 @@ func (s *store) place(c *Committed, tail *index.Tail) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.written = c.State
-	s.queued -= size(&c.Frame)
+	s.queued -= weight(c)
 	if s.changed != nil {
 		close(s.changed)
 		s.changed = nil
@@ -399,15 +410,16 @@ func indexEvents(tail *index.Tail, partition int32, batch recordbatch.Batch, at 
 }
 
 // freeze starts an index run of the tail. Only one run is under way: the next tail waits, and with it the writer.
-// What waits is told when the run is on disk.
-func (s *store) freeze(at *State, waiting []chan error, runs *sync.WaitGroup) {
+// What waits is told when the run is on disk. It returns the next tail.
+func (s *store) freeze(at *State, waiting []chan error, runs *sync.WaitGroup) *index.Tail {
 	s.mu.Lock()
 	for s.frozen != nil && s.err == nil {
 		s.wake.Wait()
 	}
 	tail := s.tail
 	tail.Freeze()
-	s.frozen, s.tail = tail, index.NewTail()
+	next := index.NewTail()
+	s.frozen, s.tail = tail, next
 	s.mu.Unlock()
 	w := s.markAt(at)
 	runs.Go(func() {
@@ -424,6 +436,7 @@ func (s *store) freeze(at *State, waiting []chan error, runs *sync.WaitGroup) {
 		}
 		tell(waiting, err)
 	})
+	return next
 }
 
 func (s *store) markAt(at *State) index.Watermark {

@@ -15,7 +15,7 @@ import (
 func TestCleanerAgainstWriters(t *testing.T) {
 	for _, window := range []int{1, 3} {
 		t.Run(fmt.Sprint("window ", window), func(t *testing.T) {
-			f := openBatches(t, Config{Kind: wire.KindTable, Window: window, FenceBackoffMax: 1})
+			f := openBatches(t, Config{Kind: wire.KindTable, Window: window, FenceBackoffMax: 1, TailMax: 20_000, LagBytesMax: 256 << 10})
 			over, stop := context.WithCancel(t.Context())
 			want := make([]map[string]string, 3)
 			var writers sync.WaitGroup

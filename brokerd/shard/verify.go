@@ -96,20 +96,18 @@ func (v *verifier) damaged(format string, args ...any) {
 }
 
 func (v *verifier) message(m Message) error {
-	if v.state.Seq == 0 && m.Seq > 1 && v.cfg.Kind != wire.KindVersioned {
-		_, _, err := v.state.Begin(m.Seq, m.Data)
-		if err == nil {
-			v.out.Frames++
-			for slot := range v.out.Partitions {
-				v.out.Partitions[slot].Start = v.state.Next[slot]
-			}
-		}
-		return err
+	switch {
+	case m.Seq < v.caches.cut:
+		return nil // it was cut away, and shows again after a power loss
+	case v.state.Seq == 0 && m.Seq > 1 && v.cfg.Kind != wire.KindVersioned:
+		return v.begin(m)
 	}
 	frame, valid, err := v.state.Apply(m.Seq, m.Data)
 	switch {
 	case err != nil:
 		return err
+	case !valid && v.state.begins(&frame):
+		return v.begin(m)
 	case !valid:
 		v.out.Void++
 		return nil
@@ -120,6 +118,18 @@ func (v *verifier) message(m Message) error {
 		if err := v.entry(slot, e); err != nil {
 			return &CorruptError{Seq: m.Seq, Reason: err}
 		}
+	}
+	return nil
+}
+
+// begin starts at the snapshot at which the log was cut.
+func (v *verifier) begin(m Message) error {
+	if _, _, err := v.state.Begin(m.Seq, m.Data); err != nil {
+		return err
+	}
+	v.out.Frames++
+	for slot := range v.out.Partitions {
+		v.out.Partitions[slot].Start = v.state.Next[slot]
 	}
 	return nil
 }
@@ -224,7 +234,8 @@ type cachesToVerify struct {
 	db       *index.DB
 	segments []*segment.Log
 	next     []int64 // how far they go
-	acked    uint64  // see mark
+	acked    uint64  // see mark, like cut
+	cut      uint64
 }
 
 func (v *verifier) openCaches() error {
@@ -236,6 +247,7 @@ func (v *verifier) openCaches() error {
 		return err
 	}
 	v.caches.acked, _ = m.acked()
+	v.caches.cut = m.cutAt()
 	if err := m.close(); err != nil {
 		return err
 	}
