@@ -231,7 +231,7 @@ var modules = map[string]module{
 		why:   "finds goroutines that outlive a test",
 	},
 	"golang.org/x/sync": {
-		owners: []string{"commitlog", "brokerd/native", "examples/chess"},
+		owners: []string{"bench", "commitlog", "brokerd/native", "examples/chess"},
 		why:    "bounds what waits to be sent, by weight, and games that are imported at once",
 	},
 	"golang.org/x/sys": {

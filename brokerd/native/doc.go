@@ -1,6 +1,6 @@
 // Package native is the server half of the native protocol (internal/wire): it takes requests from NATS subjects to shards and catalogue.
 //
-//	s := native.NewServer(native.Config{Requests: a, Replies: b, Reads: c, Catalogue: topics})
+//	s := native.NewServer(native.Config{Connect: connect, Replies: a, Reads: b})
 //	err := s.Serve(ctx)
 //	err = s.Open(native.Session{Topic: id, Shard: 0, ID: session, Target: shard}) // from now on the shard's session is reachable
 //	s.CloseSession(session)

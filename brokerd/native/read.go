@@ -11,6 +11,7 @@ import (
 type reader struct {
 	answer func(request []byte, room func(context.Context, int) error) []byte
 	refuse func(code wire.Code, detail string) []byte
+	bulk   bool // a client has few of them at work at once
 }
 
 // An answer is held twice, as it was read and as it is sent, and one may be as large as a payload.
@@ -31,15 +32,30 @@ func (s *Server) read(r reader) nats.MsgHandler {
 // answer reads and sends, and gives back what the read took.
 func (s *Server) answer(msg *nats.Msg, r reader) {
 	var taken int64
-	defer func() { s.room.Release(taken) }()
-	s.respond(s.cfg.Reads, msg, r.answer(msg.Data, func(ctx context.Context, bytes int) error {
+	release := func() {}
+	defer func() {
+		s.room.Release(taken)
+		release()
+	}()
+	data := r.answer(msg.Data, func(ctx context.Context, bytes int) error {
+		if r.bulk && taken == 0 {
+			turn, err := s.turns.take(ctx, msg.Reply)
+			if err != nil {
+				return err
+			}
+			release = turn
+		}
 		n := int64(readCopies * bytes)
 		if err := s.room.Acquire(ctx, n); err != nil {
 			return err
 		}
 		taken += n
 		return nil
-	}))
+	})
+	if err := s.sent.take(s.ctx, len(data)); err != nil {
+		data = r.refuse(wire.NotLeader, err.Error())
+	}
+	s.respond(s.cfg.Reads, msg, data)
 }
 
 func (s *Server) fetch(session Session) reader {
@@ -47,7 +63,7 @@ func (s *Server) fetch(session Session) reader {
 		r := wire.FetchResponse{Code: code, Detail: detail}
 		return r.AppendTo(nil)
 	}
-	return reader{refuse: refuse, answer: func(request []byte, room func(context.Context, int) error) []byte {
+	return reader{refuse: refuse, bulk: true, answer: func(request []byte, room func(context.Context, int) error) []byte {
 		var req wire.FetchRequest
 		if err := req.Decode(request); err != nil {
 			return refuse(wire.Invalid, err.Error())
