@@ -2,9 +2,10 @@
 
 SHELL := bash
 FUZZTIME ?= 30s
+SOAKTIME ?= 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint fuzz torture bench bench-full
+.PHONY: help setup test lint fuzz torture soak bench bench-full
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +26,10 @@ lint: ## Check format, lint, and whether go.mod is tidy
 
 # Full disks, failing syncs, lost power, kills and damage, as root, at their full size.
 torture: setup ## Run the tests of faults at their full size
-	STRAND_TORTURE=1 go test -count=1 -timeout 60m -v -run 'Damage|Repair|FullDisk|FailedSyncs|PowerLoss|Kill|GivesUp' ./brokerd/broker ./brokerd/engine ./brokerd
+	STRAND_TORTURE=1 go test -count=1 -timeout 60m -v -run 'Damage|Repair|FullDisk|FailedSyncs|PowerLoss|Kill|GivesUp|Flood|Deaf' ./brokerd/broker ./brokerd/engine ./brokerd
+
+soak: ## Load a node with a bit of everything for SOAKTIME (10m), and watch that nothing it takes grows
+	STRAND_SOAK=$(SOAKTIME) go test -count=1 -timeout 0 -v -run 'Soak' ./brokerd/broker
 
 fuzz: ## Fuzz every decoder for FUZZTIME (30s) each
 	@grep -rEo --include='*_test.go' '^func Fuzz\w+' . | sed -E 's|/[^/]*:func | |' | while read -r package target; do \

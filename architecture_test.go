@@ -287,7 +287,7 @@ var modules = map[string]module{
 		why:    "the interface of traces",
 	},
 	"golang.org/x/sync": {
-		owners: []string{"commitlog", "brokerd/native", "examples/chess", "bench"},
+		owners: []string{"bench", "commitlog", "brokerd/native", "examples/chess"},
 		why:    "bounds what waits to be sent, by weight, and games that are imported at once",
 	},
 	"golang.org/x/sys": {

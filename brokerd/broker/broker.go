@@ -183,8 +183,8 @@ func (b *Broker) startWatch(ctx context.Context, caches volume) {
 }
 
 func (b *Broker) startServer(ctx context.Context) (*native.Server, error) {
-	var conns [3]*nats.Conn
-	for i, options := range [len(conns)][]nats.Option{2: {
+	var conns [2]*nats.Conn
+	for i, options := range [len(conns)][]nats.Option{1: {
 		nats.WriteBufferSize(1), // reads are answered by goroutines that have the time to write: waking nats.go's flusher for it takes longer
 	}} {
 		nc, err := b.engine.ClientConn(options...)
@@ -201,7 +201,7 @@ func (b *Broker) startServer(ctx context.Context) (*native.Server, error) {
 		})
 	}
 	server := native.NewServer(context.WithoutCancel(ctx), native.Config{
-		Requests: conns[0], Replies: conns[1], Reads: conns[2], Logger: b.cfg.Logger.With("component", "native"),
+		Connect: b.engine.ClientConn, Replies: conns[0], Reads: conns[1], Unread: b.engine.Unread, Logger: b.cfg.Logger.With("component", "native"),
 	})
 	b.onClose("native protocol", func(context.Context) error { return server.Close() })
 	return server, nil

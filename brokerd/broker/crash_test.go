@@ -41,6 +41,7 @@ func serveNode(dir string) int {
 		return 1
 	}
 	fmt.Println(b.URL())
+	go reportUsage(ctx)
 	<-ctx.Done()
 	if err := b.Close(context.WithoutCancel(ctx)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -53,6 +54,7 @@ func serveNode(dir string) int {
 type process struct {
 	cmd *exec.Cmd
 	url string
+	out *bufio.Scanner
 }
 
 // spawn starts a node and waits until it serves.
@@ -74,7 +76,7 @@ func spawn(t *testing.T, dir, listen string) *process {
 	if !in.Scan() {
 		t.Fatalf("the node did not come up: %v", errors.Join(in.Err(), cmd.Wait()))
 	}
-	return &process{cmd: cmd, url: in.Text()}
+	return &process{cmd: cmd, url: in.Text(), out: in}
 }
 
 func (p *process) kill(t *testing.T) {

@@ -44,6 +44,13 @@ func (p *produced) told(name string) func(commitlog.Delivery, error) {
 	}
 }
 
+// count is how many records were delivered so far.
+func (p *produced) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.delivered)
+}
+
 // check compares a whole topic with what was told: each delivered record once and in its place, those of one key in the order of their sends, and
 // nothing that was refused. A name is "sender/number", and all records of a sender go to one partition.
 func (p *produced) check(t *testing.T, client *commitlog.Client, topic commitlog.Topic) {

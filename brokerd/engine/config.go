@@ -8,13 +8,16 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 )
 
 const (
-	payloadBytesMax     = 8 << 20  // one message of the log, and one client payload
-	memoryBytesMax      = 64 << 20 // engine streams in memory; there are none, so that nothing may grow there
+	payloadBytesMax     = 8 << 20          // one message of the log, and one client payload
+	pendingBytesMax     = 128 << 20        // waiting for one connection to be read; beyond three quarters messages to it are dropped
+	memoryBytesMax      = 64 << 20         // engine streams in memory; there are none, so that nothing may grow there
+	authTimeout         = 10 * time.Second // of a client that connects; a busy node is slow to hear it
 	freeBytesMinDefault = 256 << 20
 	freePercentDefault  = 5  // of the volume
 	storePercentDefault = 70 // of the volume
@@ -116,6 +119,11 @@ func (c *Config) options(at *listen, u users) *server.Options {
 		JetStreamMaxMemory:     memoryBytesMax,
 		SyncAlways:             !c.UnsafeNoSync,
 		DisableJetStreamBanner: true,
+		AuthTimeout:            authTimeout.Seconds(),
+		MaxPending:             pendingBytesMax,
+		// Else whoever sends to a connection that is behind waits for milliseconds, a message at a time: all answers of the node would wait for those who
+		// do not read theirs. What is dropped instead is asked for again.
+		NoFastProducerStall: true,
 	}
 	if at != nil {
 		opts.Host, opts.Port = at.host, at.port

@@ -29,6 +29,7 @@ type Engine struct {
 
 	restarting sync.Mutex // held by Restart; taken before mu
 	failure    failure
+	deaf       deafness
 }
 
 // Start recovers the log in cfg.Dir and returns when the engine is ready. Recovery is not interrupted half-way:

@@ -12,6 +12,7 @@ import (
 type reader struct {
 	answer func(request []byte, room func(context.Context, int) error, m *memory) []byte
 	refuse func(code wire.Code, detail string) []byte
+	bulk   bool // a client has few of them at work at once
 }
 
 // An answer is held twice, as it was read and as it is sent, and one may be as large as a payload.
@@ -32,9 +33,20 @@ func (s *Server) read(r reader) nats.MsgHandler {
 // answer reads and sends, and gives back what the read took.
 func (s *Server) answer(msg *nats.Msg, r reader) {
 	var taken int64
-	defer func() { s.room.Release(taken) }()
+	release := func() {}
+	defer func() {
+		s.room.Release(taken)
+		release()
+	}()
 	m := s.memory()
 	reply := r.answer(msg.Data, func(ctx context.Context, bytes int) error {
+		if r.bulk && taken == 0 {
+			turn, err := s.turns.take(ctx, msg.Reply)
+			if err != nil {
+				return err
+			}
+			release = turn
+		}
 		n := int64(readCopies * bytes)
 		if err := s.room.Acquire(ctx, n); err != nil {
 			return err
@@ -42,7 +54,11 @@ func (s *Server) answer(msg *nats.Msg, r reader) {
 		taken += n
 		return nil
 	}, m)
-	s.respond(s.cfg.Reads, msg, reply) // which copies it
+	data := reply
+	if err := s.sent.take(s.ctx, len(data)); err != nil {
+		data = r.refuse(wire.NotLeader, err.Error())
+	}
+	s.respond(s.cfg.Reads, msg, data) // which copies it
 	m.reply = reply
 	s.recycle(m)
 }
@@ -55,7 +71,7 @@ func (s *Server) fetch(session Session) reader {
 		r := wire.FetchResponse{Code: code, Detail: detail}
 		return r.AppendTo(nil)
 	}
-	return reader{refuse: refuse, answer: func(request []byte, room func(context.Context, int) error, m *memory) []byte {
+	return reader{refuse: refuse, bulk: true, answer: func(request []byte, room func(context.Context, int) error, m *memory) []byte {
 		var req wire.FetchRequest
 		if err := req.Decode(request); err != nil {
 			return refuse(wire.Invalid, err.Error())

@@ -36,14 +36,20 @@ type Catalogue interface {
 	Code(err error) wire.Code
 }
 
-// Config names a server's connections, which it does not own. They are separate so that appends do not wait behind the bytes of reads.
+// Config names a server's connections; it owns those that it opens by Connect. They are separate so that appends do not wait behind the bytes of reads.
 type Config struct {
-	Requests     *nats.Conn // appends arrive
-	Replies      *nats.Conn // appends are answered
-	Reads        *nats.Conn // reads and catalogue requests arrive and are answered
-	ReadsMax     int        // reads under way at once, default 4096; most of them wait for records to come
-	ReadBytesMax int        // bytes that reads under way may take together, default 128 MiB; beyond it they wait
-	Logger       *slog.Logger
+	Connect      func(options ...nats.Option) (*nats.Conn, error) // appends of one session arrive, see line
+	Replies      *nats.Conn                                       // appends are answered
+	Reads        *nats.Conn                                       // reads and catalogue requests arrive and are answered
+	ReadsMax     int                                              // reads under way at once, default 4096; most of them wait for records to come
+	ReadBytesMax int                                              // bytes that reads under way may take together, default 128 MiB; beyond it they wait
+
+	// Unread measures the bytes of answers that clients have not read yet; nil: they are not bounded. Beyond UnreadBytesMax, default 256 MiB, answers to
+	// reads wait.
+	Unread         func(now time.Time) int64
+	UnreadBytesMax int
+
+	Logger *slog.Logger
 }
 
 // Server serves the sessions of a node's shards.
@@ -52,13 +58,15 @@ type Server struct {
 	ctx   context.Context //nolint:containedctx // the lifetime of the reads that Close ends
 	stop  context.CancelFunc
 	room  *semaphore.Weighted // bytes of reads
-	reads chan struct{}       // a token for each read under way
-	rare  chan struct{}       // the same for catalogue requests, so that reads never shut them out
+	turns turns
+	sent  unread
+	reads chan struct{} // a token for each read under way
+	rare  chan struct{} // the same for catalogue requests, so that reads never shut them out
 	group sync.WaitGroup
 	used  sync.Pool // of *memory
 
 	mu       sync.Mutex
-	sessions map[uint64][]*nats.Subscription
+	sessions map[uint64]*line
 	admin    []*nats.Subscription
 	closed   bool
 }
@@ -86,7 +94,10 @@ func NewServer(ctx context.Context, cfg Config) *Server {
 	if cfg.ReadBytesMax == 0 {
 		cfg.ReadBytesMax = 128 << 20
 	}
-	s := &Server{cfg: cfg, room: semaphore.NewWeighted(int64(max(cfg.ReadBytesMax, readBytesMin))), reads: make(chan struct{}, cfg.ReadsMax), rare: make(chan struct{}, catalogueMax), sessions: map[uint64][]*nats.Subscription{}}
+	if cfg.UnreadBytesMax == 0 {
+		cfg.UnreadBytesMax = 256 << 20
+	}
+	s := &Server{cfg: cfg, sent: unread{measure: cfg.Unread, bytesMax: int64(cfg.UnreadBytesMax)}, room: semaphore.NewWeighted(int64(max(cfg.ReadBytesMax, readBytesMin))), reads: make(chan struct{}, cfg.ReadsMax), rare: make(chan struct{}, catalogueMax), turns: turns{clients: map[string]*clientTurns{}}, sessions: map[uint64]*line{}}
 	s.ctx, s.stop = context.WithCancel(ctx)
 	return s
 }
@@ -112,33 +123,31 @@ func (s *Server) Serve(c Catalogue) error {
 
 // Open makes a session reachable.
 func (s *Server) Open(session Session) error {
-	subject := func(verb string) string { return wire.ShardSubject(verb, session.Topic, session.Shard, session.ID) }
-	var subs []*nats.Subscription
-	for _, it := range []struct {
-		conn    *nats.Conn
-		subject string
-		handle  nats.MsgHandler
-	}{
-		{s.cfg.Requests, subject(wire.VerbAppend), s.append(session)},
-		{s.cfg.Requests, subject(wire.VerbProduce), s.produce(session)},
-		{s.cfg.Reads, subject(wire.VerbDeleteBefore), s.read(s.deleteBefore(session))},
-		{s.cfg.Reads, subject(wire.VerbGet), s.read(s.get(session))},
-		{s.cfg.Reads, subject(wire.VerbFetch), s.read(s.fetch(session))},
-		{s.cfg.Reads, subject(wire.VerbStream), s.read(s.stream(session))},
-		{s.cfg.Reads, subject(wire.VerbFrames), s.read(s.frames(session))},
+	l := &line{server: s, session: session}
+	for verb, handle := range map[string]reader{
+		wire.VerbDeleteBefore: s.deleteBefore(session),
+		wire.VerbGet:          s.get(session),
+		wire.VerbFetch:        s.fetch(session),
+		wire.VerbStream:       s.stream(session),
+		wire.VerbFrames:       s.frames(session),
 	} {
-		sub, err := it.conn.Subscribe(it.subject, it.handle)
+		sub, err := s.cfg.Reads.Subscribe(l.subject(verb), s.read(handle))
 		if err != nil {
-			return errors.Join(fmt.Errorf("subscribing to %s: %w", it.subject, err), unsubscribe(subs))
+			return errors.Join(fmt.Errorf("subscribing to %s: %w", l.subject(verb), err), unsubscribe(l.reads))
 		}
-		subs = append(subs, sub)
+		l.reads = append(l.reads, sub)
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.closed {
-		return errors.Join(ErrClosed, unsubscribe(subs))
+		s.mu.Unlock()
+		return errors.Join(ErrClosed, unsubscribe(l.reads))
 	}
-	s.sessions[session.ID] = subs
+	s.sessions[session.ID] = l
+	s.mu.Unlock()
+	if err := l.open(); err != nil {
+		s.CloseSession(session.ID)
+		return err
+	}
 	return nil
 }
 
@@ -146,11 +155,18 @@ func (s *Server) Open(session Session) error {
 // its client waiting.
 func (s *Server) CloseSession(id uint64) {
 	s.mu.Lock()
-	subs := s.sessions[id]
+	l := s.sessions[id]
 	delete(s.sessions, id)
 	s.mu.Unlock()
-	for _, sub := range subs {
-		if err := sub.Drain(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
+	if l == nil {
+		return
+	}
+	errs := []error{l.drain()}
+	for _, sub := range l.reads {
+		errs = append(errs, sub.Drain())
+	}
+	for _, err := range errs {
+		if err != nil && !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
 			s.cfg.Logger.Warn("closing a session's subjects", "error", err)
 		}
 	}
@@ -170,12 +186,13 @@ func unsubscribe(subs []*nats.Subscription) error {
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
-	subs := s.admin
-	for _, more := range s.sessions {
-		subs = append(subs, more...)
-	}
-	s.admin, s.sessions = nil, map[uint64][]*nats.Subscription{}
+	subs, lines := s.admin, s.sessions
+	s.admin, s.sessions = nil, map[uint64]*line{}
 	s.mu.Unlock()
+	for _, l := range lines {
+		subs = append(subs, l.reads...)
+		l.close()
+	}
 	err := unsubscribe(subs)
 	s.stop()
 	s.group.Wait()
