@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"slices"
 	"time"
 
@@ -41,6 +42,67 @@ func (s *store) pointers(partition int32, stream string, from int64, fn func(ver
 		t.Stream(partition, stream, next, visit)
 	}
 	return gap
+}
+
+// readAheadBytes is how far apart the records of one pread may lie.
+const readAheadBytes = 32 << 10
+
+// records yields the stored records of a stream. Records that lie close together are read at once.
+func (s *store) records(partition int32, stream string, from int64, fn func(wire.StreamRecord) (bool, error)) error {
+	slot, _ := s.layout.Slot(partition)
+	type found struct {
+		version int64
+		pointer
+	}
+	var near []found
+	more := true
+	flush := func() error {
+		if len(near) == 0 {
+			return nil
+		}
+		first, last := near[0].Place, near[len(near)-1]
+		wanted := 0
+		for _, f := range near {
+			wanted += int(f.Len)
+		}
+		buf := make([]byte, last.Place.Pos+int64(last.Len)-first.Pos)
+		if err := s.segments[slot].ReadAt(first, buf); err != nil {
+			return fmt.Errorf("reading stream %q: %w", stream, err)
+		}
+		for _, f := range near {
+			at := f.Place.Pos - first.Pos
+			raw := buf[at : at+int64(f.Len) : at+int64(f.Len)]
+			if 2*wanted < len(buf) { // a view would keep the gaps alive as well
+				raw = slices.Clone(raw)
+			}
+			if crc32.Checksum(raw, castagnoli) != f.Sum {
+				return fmt.Errorf("%w: version %d of stream %q (partition %d, offset %d) does not match its checksum in the segment", ErrCorrupt, f.version, stream, partition, f.Offset)
+			}
+			var err error
+			if more, err = fn(wire.StreamRecord{Version: f.version, Offset: f.Offset, Timestamp: f.Timestamp, Raw: raw}); err != nil || !more {
+				return err
+			}
+		}
+		near = near[:0]
+		return nil
+	}
+	var failed error
+	err := s.pointers(partition, stream, from, func(version int64, p pointer) bool {
+		if len(near) > 0 {
+			first := near[0].Place
+			if p.Place.File != first.File || p.Place.Pos+int64(p.Len)-first.Pos > readAheadBytes {
+				if failed = flush(); failed != nil || !more {
+					return false
+				}
+			}
+		}
+		near = append(near, found{version, p})
+		return true
+	})
+	if err = errors.Join(err, failed); err != nil || !more {
+		return err
+	}
+	return flush()
 }
 
 // fetchWaitMax bounds how long a fetch waits, whatever it asks for: its client may be gone.
