@@ -20,7 +20,7 @@ func TestBatchModel(t *testing.T) {
 			keys[p] = append(keys[p], keyOf(int32(p), i))
 		}
 	}
-	checks(t, 4000)
+	checks(t, 2000)
 	steps(t, 80)
 	rapid.Check(t, func(t *rapid.T) {
 		c := newBatchCluster(rapid.SampledFrom([]string{wire.KindPlain, wire.KindTable}).Draw(t, "kind"))

@@ -96,7 +96,7 @@ func TestDeleteBeforeAgain(t *testing.T) {
 
 // TestKeysCount: what the keys of a batch take counts against the queue, or a few compressed batches would fill the memory.
 func TestKeysCount(t *testing.T) {
-	f := openBatches(t, Config{Kind: wire.KindTable, QueueBytesMax: 10_000})
+	f := openBatches(t, Config{Kind: wire.KindTable, QueueBytesMax: 10_000, PublishTimeout: 50 * time.Millisecond})
 	f.log.silent = 1 // the first is stored and not answered, so that it stays in the queue
 	records := slices.Repeat([]pair{{keyOf(0, 0), ""}}, 1000)
 	answers := make(chan wire.ProduceResult, 2)

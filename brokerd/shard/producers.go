@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"iter"
-	"maps"
 	"slices"
 	"sync"
 
@@ -96,7 +95,7 @@ func (p *producers) expire(now int64) {
 	if p.total <= producerTotal && len(p.byID) <= producersMax {
 		return
 	}
-	ids := slices.SortedFunc(maps.Keys(p.byID), func(a, b uint64) int { return cmp.Compare(p.byID[a].used, p.byID[b].used) })
+	ids := p.byUse()
 	if n := len(ids); n > producersMax {
 		for _, id := range ids[:n-producersMax/2] {
 			p.forget(id, p.byID[id])
@@ -112,6 +111,24 @@ func (p *producers) expire(now int64) {
 		p.total -= pr.writes()
 		pr.history, pr.floor, pr.dirty = history{}, pr.newest, true
 	}
+}
+
+// byUse lists the producers, the longest idle ones first. It looks nothing up while it sorts: the sequencer waits for the lock.
+func (p *producers) byUse() []uint64 {
+	type use struct {
+		id   uint64
+		used int64
+	}
+	uses := make([]use, 0, len(p.byID))
+	for id, pr := range p.byID {
+		uses = append(uses, use{id, pr.used})
+	}
+	slices.SortFunc(uses, func(a, b use) int { return cmp.Or(cmp.Compare(a.used, b.used), cmp.Compare(a.id, b.id)) })
+	ids := make([]uint64, len(uses))
+	for i, u := range uses {
+		ids[i] = u.id
+	}
+	return ids
 }
 
 func (p *producers) forget(id uint64, pr *producer) {
@@ -144,8 +161,8 @@ func (p *producers) forgottenSoFar() uint64 {
 func (p *producers) snapshot(bytesMax int) []producerRow {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	ids := slices.Collect(maps.Keys(p.byID))
-	slices.SortFunc(ids, func(a, b uint64) int { return cmp.Or(cmp.Compare(p.byID[b].used, p.byID[a].used), cmp.Compare(a, b)) })
+	ids := p.byUse()
+	slices.Reverse(ids)
 	size := func(depth int) (n int) {
 		for _, pr := range p.byID {
 			n += snapshotRowOverhead + producerRowHeader + min(depth, pr.writes())*storedSize
