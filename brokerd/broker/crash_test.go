@@ -162,7 +162,8 @@ func (a *acked) write(ctx context.Context, client *commitlog.Client, topic commi
 
 // TestKill kills the node under load, again and again, and compares the log with what the writers were told.
 func TestKill(t *testing.T) {
-	const rounds, writers = 20, 16
+	const writers = 16
+	rounds := full(12, 100)
 	dir := t.TempDir()
 	p := spawn(t, dir, "127.0.0.1:0")
 	listen := strings.TrimPrefix(p.url, "nats://")

@@ -226,7 +226,8 @@ func TestDeleteBeforeAndReadFromTheEarliest(t *testing.T) {
 
 // TestKillUnderProduce kills the node under load, again and again: no record is lost, stored twice, or out of its order.
 func TestKillUnderProduce(t *testing.T) {
-	const rounds, senders = 8, 6
+	const senders = 6
+	rounds := full(4, 40)
 	dir := t.TempDir()
 	node := spawn(t, dir, "127.0.0.1:0")
 	listen := strings.TrimPrefix(node.url, "nats://")

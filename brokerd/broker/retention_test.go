@@ -82,7 +82,8 @@ func (w *tableWriter) check(t *testing.T, client *commitlog.Client, topic commit
 
 // TestKillWhileCleaning kills the node again and again while a table is cleaned and old records of a plain topic are deleted.
 func TestKillWhileCleaning(t *testing.T) {
-	const rounds, writers, kept = 6, 4, 4 << 20
+	const writers, kept = 4, 4 << 20
+	rounds := full(2, 20)
 	dir := t.TempDir()
 	node := spawn(t, dir, "127.0.0.1:0")
 	listen := strings.TrimPrefix(node.url, "nats://")
@@ -115,7 +116,7 @@ func TestKillWhileCleaning(t *testing.T) {
 		all.Go(func() { sent.send(ctx, t, clicks, i, 1<<30) })
 	}
 	for range rounds {
-		for range 150 + rand.IntN(200) {
+		for range 150 + rand.IntN(100) {
 			select {
 			case <-progress:
 			case <-time.After(30 * time.Second):
