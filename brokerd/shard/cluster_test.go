@@ -57,15 +57,20 @@ type op struct {
 	write              wire.Write
 	also               *wire.Write // stored with it or not at all; nil: nothing else
 	conditions         []wire.Condition
-	session            uint64  // that the last attempt was addressed to
-	attempt            uint32  // in that session
-	unknown            bool    // an earlier attempt may still be stored
-	waiting            bool    // an attempt is on its way, or being decided
-	floors             []int64 // the highest acknowledged version of each stream when the attempt arrived
-	ends               []int64 // acknowledged by then, of the partition of each condition
+	session            uint64 // that the last attempt was addressed to
+	attempt            uint32 // in that session
+	unknown            bool   // an earlier attempt may still be stored
+	waiting            bool   // an attempt is on its way, or being decided
+	arrived            map[*Append]arrival
 	done               bool
 	result             wire.AppendResult // the answer that the client believes, when done
 	indefinite         bool              // done without an answer
+}
+
+// arrival is what had been acknowledged when an attempt arrived: an answer to it must have seen that. Answers to earlier attempts come late.
+type arrival struct {
+	floors []int64 // the highest acknowledged version of each stream
+	ends   []int64 // of the partition of each condition
 }
 
 // confirm is a strict read: what had been acknowledged before it arrived must be in the state that answers it.
@@ -172,15 +177,19 @@ func (c *cluster) arrive(k int) {
 		r.op.waiting = false
 		return
 	}
-	r.op.floors = nil
+	at := arrival{ends: c.acknowledgedEnds(r.op.conditions)}
 	for _, w := range r.op.writes() {
-		r.op.floors = append(r.op.floors, c.acknowledged(string(w.Stream)))
+		at.floors = append(at.floors, c.acknowledged(string(w.Stream)))
 	}
-	r.op.ends = c.acknowledgedEnds(r.op.conditions)
-	c.nodes[i].core.Submit(&Append{
+	a := &Append{
 		Append:   wire.Append{Sequence: r.op.sequence, Attempt: r.attempt, Writes: r.op.writes(), Conditions: r.op.conditions},
 		Producer: r.op.producer, Tag: r.op,
-	})
+	}
+	if r.op.arrived == nil {
+		r.op.arrived = map[*Append]arrival{}
+	}
+	r.op.arrived[a] = at
+	c.nodes[i].core.Submit(a)
 	c.drain(i)
 }
 
@@ -219,7 +228,7 @@ func (c *cluster) answer(i int, r Reply) {
 	case wire.OK:
 		o.done, o.result = true, r.Result
 	case wire.Conflict:
-		w, floor := o.writes()[r.Result.Write], o.floors[r.Result.Write]
+		w, floor := o.writes()[r.Result.Write], o.arrived[r.Append].floors[r.Result.Write]
 		monotone := w.Expected >= wire.NoStream && r.Result.Actual > int64(w.Expected)
 		// A monotone conflict is final at once, so its version may be an old one; every other must have seen what was acknowledged.
 		if now := c.version(string(w.Stream)); !monotone && r.Result.Actual < floor || r.Result.Actual > now {
@@ -235,8 +244,9 @@ func (c *cluster) answer(i int, r Reply) {
 		c.check(c.checkRuledOut(o, &r.Result))
 		o.done, o.result = true, r.Result
 	case wire.OffsetRange:
-		if end := r.Result.Actual; end >= o.conditions[r.Result.Write].After || end < o.ends[r.Result.Write] {
-			c.check(fmt.Errorf("op %d/%d was answered that a partition ends at %d, and %d was acknowledged when it arrived", o.producer, o.sequence, end, o.ends[r.Result.Write]))
+		ends := o.arrived[r.Append].ends
+		if end := r.Result.Actual; end >= o.conditions[r.Result.Write].After || end < ends[r.Result.Write] {
+			c.check(fmt.Errorf("op %d/%d was answered that a partition ends at %d, and %d was acknowledged when it arrived", o.producer, o.sequence, end, ends[r.Result.Write]))
 		}
 		if o.done, o.indefinite = true, o.unknown; !o.unknown {
 			o.result = r.Result
