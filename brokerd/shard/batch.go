@@ -124,15 +124,6 @@ func (c *Core) outOfOrder(a *Append, f *flight) bool {
 	return true
 }
 
-// attachOrReply answers at once what rests on committed state, and with the frame in flight what rests on that.
-func (c *Core) attachOrReply(seq uint64, f *flight, a *Append, r wire.AppendResult) {
-	if seq == 0 {
-		c.reply(a, r)
-		return
-	}
-	c.attach(seq, f, a, r)
-}
-
 // newestOf returns the newest offset plus 1 of the i-th key of a batch, and the frame in flight that made it so (0: none).
 func (c *Core) newestOf(b *Batch, i int) (int64, uint64, error) {
 	if n, ok := c.overlay.keys[b.Keys[i]]; ok {

@@ -30,6 +30,7 @@ type slotBuilder struct {
 // rawBatch is a batch that is stored as its producer built it.
 type rawBatch struct {
 	bytes []byte
+	count int
 	timed bool // it keeps its record times
 }
 
@@ -85,7 +86,7 @@ func (b *frameBuilder) addBatch(a *Append, timed bool) int64 {
 	slot, _ := b.layout.Slot(a.Batch.Partition)
 	s := &b.slots[slot]
 	first := s.base + int64(s.count)
-	s.raw = append(s.raw, rawBatch{bytes: a.Batch.Bytes, timed: timed})
+	s.raw = append(s.raw, rawBatch{bytes: a.Batch.Bytes, count: a.Batch.Info.Count, timed: timed})
 	s.count += a.Batch.Info.Count
 	b.size += a.bytes
 	return first
@@ -101,8 +102,7 @@ func (b *frameBuilder) stamp(dst []byte, s *slotBuilder) []byte {
 		if !r.timed {
 			recordbatch.StampTime(dst[from:], b.time)
 		}
-		info, _ := recordbatch.Peek(dst[from:]) // it was parsed when it was admitted
-		base += int64(info.Count)
+		base += int64(r.count)
 	}
 	return dst
 }

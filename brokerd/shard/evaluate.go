@@ -173,11 +173,7 @@ func (c *Core) refused(a *Append, i int, f *flight) (bool, error) {
 	} else if committed > int64(w.Expected) { // final whatever becomes of the window, so it tells of nothing in it
 		r, seq = conflict(i, committed), 0
 	}
-	if seq == 0 {
-		c.reply(a, r)
-	} else {
-		c.attach(seq, f, a, r)
-	}
+	c.attachOrReply(seq, f, a, r)
 	return true, nil
 }
 
@@ -291,6 +287,15 @@ func (c *Core) take(a *Append, f *flight) error {
 
 func (f *flight) attach(a *Append, r wire.AppendResult) {
 	f.replies = append(f.replies, Reply{Append: a, Result: r})
+}
+
+// attachOrReply answers at once what rests on committed state, and with the frame in flight what rests on that.
+func (c *Core) attachOrReply(seq uint64, f *flight, a *Append, r wire.AppendResult) {
+	if seq == 0 {
+		c.reply(a, r)
+		return
+	}
+	c.attach(seq, f, a, r)
 }
 
 // attach lets an answer wait for the frame in flight at seq, which may be the one that is being built.
