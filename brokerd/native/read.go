@@ -10,9 +10,26 @@ import (
 
 // reader answers one kind of read, in memory that is given for that. It asks room for the bytes that it is about to take. refuse answers without work.
 type reader struct {
-	answer func(request []byte, room func(context.Context, int) error, m *memory) []byte
+	answer func(request []byte, room room, m *memory) []byte
 	refuse func(code wire.Code, detail string) []byte
 	bulk   bool // a client has few of them at work at once
+}
+
+// room waits until a read may take so many bytes.
+type room = func(ctx context.Context, bytes int) error
+
+// decoded is an answer to requests of one type. What does not decode is refused.
+func decoded[T any, P interface {
+	*T
+	Decode(b []byte) error
+}](refuse func(wire.Code, string) []byte, answer func(T, room, *memory) []byte) func([]byte, room, *memory) []byte {
+	return func(request []byte, room room, m *memory) []byte {
+		var req T
+		if err := P(&req).Decode(request); err != nil {
+			return refuse(wire.Invalid, err.Error())
+		}
+		return answer(req, room, m)
+	}
 }
 
 // An answer is held twice, as it was read and as it is sent, and one may be as large as a payload.
@@ -71,14 +88,10 @@ func (s *Server) fetch(session Session) reader {
 		r := wire.FetchResponse{Code: code, Detail: detail}
 		return r.AppendTo(nil)
 	}
-	return reader{refuse: refuse, bulk: true, answer: func(request []byte, room func(context.Context, int) error, m *memory) []byte {
-		var req wire.FetchRequest
-		if err := req.Decode(request); err != nil {
-			return refuse(wire.Invalid, err.Error())
-		}
+	return reader{refuse: refuse, bulk: true, answer: decoded(refuse, func(req wire.FetchRequest, room room, m *memory) []byte {
 		r := session.Target.Fetch(s.ctx, req, room, &m.read)
 		return r.AppendTo(slices.Grow(m.reply[:0], fetchHeaderBytesMax+len(r.Batches)))
-	}}
+	})}
 }
 
 func (s *Server) stream(session Session) reader {
@@ -86,14 +99,10 @@ func (s *Server) stream(session Session) reader {
 		r := wire.StreamResponse{Code: code, Detail: detail}
 		return r.AppendTo(nil)
 	}
-	return reader{refuse: refuse, answer: func(request []byte, room func(context.Context, int) error, m *memory) []byte {
-		var req wire.StreamRequest
-		if err := req.Decode(request); err != nil {
-			return refuse(wire.Invalid, err.Error())
-		}
+	return reader{refuse: refuse, answer: decoded(refuse, func(req wire.StreamRequest, room room, m *memory) []byte {
 		r := session.Target.Stream(s.ctx, req, room)
 		return r.AppendTo(m.reply[:0])
-	}}
+	})}
 }
 
 func (s *Server) get(session Session) reader {
@@ -101,14 +110,10 @@ func (s *Server) get(session Session) reader {
 		r := wire.GetResponse{Code: code, Detail: detail}
 		return r.AppendTo(nil)
 	}
-	return reader{refuse: refuse, answer: func(request []byte, room func(context.Context, int) error, m *memory) []byte {
-		var req wire.GetRequest
-		if err := req.Decode(request); err != nil {
-			return refuse(wire.Invalid, err.Error())
-		}
+	return reader{refuse: refuse, answer: decoded(refuse, func(req wire.GetRequest, room room, m *memory) []byte {
 		r := session.Target.Get(s.ctx, req, room)
 		return r.AppendTo(m.reply[:0])
-	}}
+	})}
 }
 
 func (s *Server) frames(session Session) reader {
@@ -116,17 +121,13 @@ func (s *Server) frames(session Session) reader {
 		r := wire.FramesResponse{Code: code, Detail: detail}
 		return r.AppendTo(nil)
 	}
-	return reader{refuse: refuse, answer: func(request []byte, room func(context.Context, int) error, m *memory) []byte {
-		var req wire.FramesRequest
-		if err := req.Decode(request); err != nil {
-			return refuse(wire.Invalid, err.Error())
-		}
+	return reader{refuse: refuse, answer: decoded(refuse, func(req wire.FramesRequest, room room, m *memory) []byte {
 		if err := room(s.ctx, wire.PayloadBytesMax); err != nil {
 			return refuse(wire.NotLeader, err.Error())
 		}
 		r := session.Target.Frames(s.ctx, req)
 		return r.AppendTo(m.reply[:0])
-	}}
+	})}
 }
 
 func (s *Server) deleteBefore(session Session) reader {
@@ -134,12 +135,8 @@ func (s *Server) deleteBefore(session Session) reader {
 		r := wire.DeleteBeforeResponse{Code: code, Detail: detail}
 		return r.AppendTo(nil)
 	}
-	return reader{refuse: refuse, answer: func(request []byte, _ func(context.Context, int) error, m *memory) []byte {
-		var req wire.DeleteBeforeRequest
-		if err := req.Decode(request); err != nil {
-			return refuse(wire.Invalid, err.Error())
-		}
+	return reader{refuse: refuse, answer: decoded(refuse, func(req wire.DeleteBeforeRequest, _ room, m *memory) []byte {
 		r := session.Target.DeleteBefore(s.ctx, req)
 		return r.AppendTo(m.reply[:0])
-	}}
+	})}
 }
