@@ -291,8 +291,8 @@ var modules = map[string]module{
 		why:    "bounds what waits to be sent, by weight, and games that are imported at once",
 	},
 	"golang.org/x/sys": {
-		owners: []string{"brokerd/engine"},
-		why:    "how much room a volume has",
+		owners: []string{"brokerd/engine", "bench"},
+		why:    "how much room a volume has, and writing out what the page cache holds",
 	},
 	"pgregory.net/rapid": {
 		tests: []string{everywhere},

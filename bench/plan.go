@@ -56,6 +56,7 @@ func (p plan) measure(ctx context.Context, systems systems, progress io.Writer) 
 		if t.skipped != "" {
 			continue
 		}
+		settle()
 		task := workload.Task{Bench: turn.row.name, For: allowed.share(time.Now(), len(turns)-i), Scale: p.scale}
 		result, err := systems.run(ctx, turn, task)
 		report := func(outcome string) {

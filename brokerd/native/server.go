@@ -62,6 +62,7 @@ type Server struct {
 	sent  unread
 	reads chan struct{} // a token for each read under way
 	rare  chan struct{} // the same for catalogue requests, so that reads never shut them out
+	idle  chan func()   // hands requests to the goroutines that have none
 	group sync.WaitGroup
 	used  sync.Pool // of *memory
 
@@ -97,7 +98,7 @@ func NewServer(ctx context.Context, cfg Config) *Server {
 	if cfg.UnreadBytesMax == 0 {
 		cfg.UnreadBytesMax = 256 << 20
 	}
-	s := &Server{cfg: cfg, sent: unread{measure: cfg.Unread, bytesMax: int64(cfg.UnreadBytesMax)}, room: semaphore.NewWeighted(int64(max(cfg.ReadBytesMax, readBytesMin))), reads: make(chan struct{}, cfg.ReadsMax), rare: make(chan struct{}, catalogueMax), turns: turns{clients: map[string]*clientTurns{}}, sessions: map[uint64]*line{}}
+	s := &Server{cfg: cfg, sent: unread{measure: cfg.Unread, bytesMax: int64(cfg.UnreadBytesMax)}, room: semaphore.NewWeighted(int64(max(cfg.ReadBytesMax, readBytesMin))), reads: make(chan struct{}, cfg.ReadsMax), rare: make(chan struct{}, catalogueMax), idle: make(chan func()), turns: turns{clients: map[string]*clientTurns{}}, sessions: map[uint64]*line{}}
 	s.ctx, s.stop = context.WithCancel(ctx)
 	return s
 }
@@ -214,11 +215,36 @@ func (s *Server) start(tokens chan struct{}, fn func()) bool {
 	default:
 		return false
 	}
-	s.group.Go(func() {
+	run := func() {
 		defer func() { <-tokens }()
 		fn()
-	})
+	}
+	select {
+	case s.idle <- run:
+	default:
+		s.group.Go(func() { s.work(run) })
+	}
 	return true
+}
+
+// idleMax is how long a goroutine waits for another request.
+const idleMax = time.Second
+
+// work carries out a request, and then those that come while it waits for more: a new goroutine for each would spend much of its time on growing its stack.
+func (s *Server) work(run func()) {
+	idle := time.NewTimer(idleMax)
+	defer idle.Stop()
+	for {
+		run()
+		idle.Reset(idleMax)
+		select {
+		case run = <-s.idle:
+		case <-idle.C:
+			return
+		case <-s.ctx.Done():
+			return
+		}
+	}
 }
 
 func (s *Server) respond(conn *nats.Conn, msg *nats.Msg, data []byte) {

@@ -42,7 +42,7 @@ type Config struct {
 	TailMax           int           // entries after which the tail is written to the index, default 256 Ki
 	TailBytesMax      int           // the same in bytes, default 128 MiB
 	SegmentBytesMax   int64         // default 128 MiB
-	RunBytesMax       int           // batches after which the index is brought up to date, default 64 MiB
+	RunBytesMax       int           // batches after which the index is brought up to date, default 256 MiB
 	RetentionPolling  time.Duration // how often it is looked whether records are to go, default 10 s
 	PublishTimeout    time.Duration // a frame without an answer is a failure, default 3 s
 	FenceBackoffMax   time.Duration // between failed fences, default 1 s
@@ -69,7 +69,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.TailMax, 256<<10)
 	orDefault(&c.TailBytesMax, 128<<20)
 	orDefault(&c.SegmentBytesMax, 128<<20)
-	orDefault(&c.RunBytesMax, 64<<20)
+	orDefault(&c.RunBytesMax, 256<<20)
 	orDefault(&c.RetentionPolling, 10*time.Second)
 	orDefault(&c.Kind, wire.KindVersioned)
 	if c.Kind == wire.KindVersioned {
