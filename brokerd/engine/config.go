@@ -29,7 +29,7 @@ type Config struct {
 	Dir string
 
 	// Listen is the host:port for clients; port 0 takes any free one. Empty means that no socket is opened:
-	// the engine is then reached in-process alone.
+	// the engine is then reached in-process alone. In a cluster it means a free port of the loopback interface.
 	Listen string
 
 	// AllowRemote permits a Listen address beyond the loopback interface. Clients are not authenticated.
@@ -47,6 +47,9 @@ type Config struct {
 
 	// Name is the engine's name, unique among the engines that know each other. Empty picks a random one.
 	Name string
+
+	// Cluster makes the engine one of several. Its Name must then be one that it keeps. Nil: it is alone.
+	Cluster *ClusterConfig
 
 	// Logger receives the engine's own log; nil discards it.
 	Logger *slog.Logger
@@ -78,6 +81,9 @@ type listen struct {
 // address returns nil when the engine shall not listen.
 func (c *Config) address() (*listen, error) {
 	if c.Listen == "" {
+		if c.Cluster != nil { // the server opens no routes before it has a listener
+			return &listen{host: "127.0.0.1"}, nil
+		}
 		return nil, nil
 	}
 	host, service, err := net.SplitHostPort(c.Listen)
@@ -106,7 +112,7 @@ func loopback(host string) bool {
 }
 
 // options translates c for the engine. The accounts are separate on purpose, see users.
-func (c *Config) options(at *listen, u users) *server.Options {
+func (c *Config) options(at *listen, u users) (*server.Options, error) {
 	opts := &server.Options{
 		ServerName:             c.Name,
 		DontListen:             at == nil,
@@ -131,6 +137,11 @@ func (c *Config) options(at *listen, u users) *server.Options {
 			opts.Port = server.RANDOM_PORT
 		}
 	}
+	if c.Cluster != nil {
+		if err := c.Cluster.apply(opts); err != nil {
+			return nil, err
+		}
+	}
 	u.apply(opts)
-	return opts
+	return opts, nil
 }

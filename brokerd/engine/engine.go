@@ -62,6 +62,13 @@ func Start(ctx context.Context, cfg Config) (*Engine, error) {
 		closing: make(chan struct{}),
 		closed:  make(chan struct{}),
 	}
+	if err := cfg.checkMetadata(); err != nil {
+		return nil, err
+	}
+	opts, err := cfg.options(at, e.users)
+	if err != nil {
+		return nil, &StartError{Dir: cfg.Dir, Err: err}
+	}
 	e.failure = newFailure(cfg.Dir)
 	e.log.failed = e.failure.set
 	if _, err := os.Stat(e.failure.note); err == nil {
@@ -69,7 +76,7 @@ func Start(ctx context.Context, cfg Config) (*Engine, error) {
 			return nil, &StartError{Dir: cfg.Dir, Err: err}
 		}
 	}
-	e.server, err = server.NewServer(cfg.options(at, e.users))
+	e.server, err = server.NewServer(opts)
 	if err != nil {
 		return nil, &StartError{Dir: cfg.Dir, Err: err}
 	}
@@ -144,7 +151,7 @@ func (e *Engine) stop() {
 
 // ClientURL is where clients reach the engine; empty when it does not listen.
 func (e *Engine) ClientURL() string {
-	if e.cfg.Listen == "" {
+	if e.cfg.Listen == "" && e.cfg.Cluster == nil {
 		return ""
 	}
 	return e.server.ClientURL()

@@ -34,6 +34,12 @@ func (e *Engine) Read(ctx context.Context, stream string, from, to uint64) iter.
 		if from > to {
 			return
 		}
+		if e.cfg.Cluster != nil {
+			if err := e.readCopy(ctx, stream, from, to, yield); err != nil {
+				yield(Message{}, err)
+			}
+			return
+		}
 		r := reader{engine: e, stream: stream, next: max(from, 1), to: to}
 		if err := r.run(ctx, yield); err != nil {
 			yield(Message{}, err)

@@ -24,6 +24,9 @@ type Stream struct {
 	// Versioned logs are never purged: the engine itself refuses.
 	Versioned bool
 
+	// Replicas is the number of copies, on as many engines: 1, 3 or 5. Zero means 1.
+	Replicas int
+
 	// Metadata says whose log it is. It is compared when the stream is opened, so that a log is never taken for another.
 	Metadata map[string]string
 }
@@ -56,7 +59,7 @@ func checkName(name string) error {
 func subjectOf(stream string) string { return subjectPrefix + stream }
 
 // config is the one configuration that a log may have. Every limit is off, because the engine would drop messages by itself.
-func (s *Stream) config() server.StreamConfig {
+func (e *Engine) configOf(s *Stream) server.StreamConfig {
 	return server.StreamConfig{
 		Name:         s.Name,
 		Subjects:     []string{subjectOf(s.Name)},
@@ -64,7 +67,7 @@ func (s *Stream) config() server.StreamConfig {
 		Discard:      server.DiscardNew,
 		Storage:      server.FileStorage,
 		Compression:  server.NoCompression,
-		Replicas:     1,
+		Replicas:     max(s.Replicas, 1),
 		MaxConsumers: -1,
 		MaxMsgs:      -1,
 		MaxBytes:     -1,
@@ -74,6 +77,7 @@ func (s *Stream) config() server.StreamConfig {
 		DenyDelete:   true,
 		DenyPurge:    s.Versioned,
 		Metadata:     s.Metadata,
+		AllowDirect:  e.cfg.Cluster != nil, // replicas are followed by it; clients have no right to it
 	}
 }
 
@@ -83,7 +87,7 @@ func (e *Engine) CreateStream(ctx context.Context, s Stream) error {
 	if err := checkName(s.Name); err != nil {
 		return err
 	}
-	want := s.config()
+	want := e.configOf(&s)
 	var a streamAnswer
 	err := e.call(ctx, "$JS.API.STREAM.CREATE."+s.Name, &want, &a)
 	if refused(err, server.JSStreamNameExistErr) {
@@ -96,7 +100,7 @@ func (e *Engine) CreateStream(ctx context.Context, s Stream) error {
 	if err := check(s.Name, &want, &a.Config); err != nil {
 		return err
 	}
-	if e.cfg.UnsafeNoSync {
+	if e.cfg.UnsafeNoSync || !e.Hosts(s.Name) {
 		return nil
 	}
 	return e.syncDirs(s.Name)
@@ -130,7 +134,7 @@ func (e *Engine) OpenStream(ctx context.Context, s Stream) (StreamInfo, error) {
 	if err != nil {
 		return StreamInfo{}, err
 	}
-	want := s.config()
+	want := e.configOf(&s)
 	if err := check(s.Name, &want, &a.Config); err != nil {
 		return StreamInfo{}, err
 	}

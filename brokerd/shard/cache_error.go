@@ -20,6 +20,9 @@ type CacheError struct {
 }
 
 func (e *CacheError) Error() string {
+	if errors.Is(e.Cause, ErrBehind) {
+		return e.Cause.Error()
+	}
 	if e.Damaged {
 		return fmt.Sprintf("segments or index are damaged and are rebuilt from the log: %v", e.Cause)
 	}

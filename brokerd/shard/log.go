@@ -14,6 +14,9 @@ type Log interface {
 	// Read yields the messages from one sequence to another, both included, without a gap. An error that matches ErrCorrupt is final:
 	// a message is missing or damaged. Any other may pass.
 	Read(ctx context.Context, from, to uint64) iter.Seq2[Message, error]
+	// Tail yields the messages from one sequence on that this node's copy of the log holds by now, without a gap. It may end before the newest. An
+	// error that matches ErrBehind says that the log begins behind that sequence.
+	Tail(ctx context.Context, from uint64) iter.Seq2[Message, error]
 	// Cut removes the messages before a sequence, for good.
 	Cut(ctx context.Context, before uint64) error
 	// Session opens a way to publish whose acknowledgements arrive at acks, in the order of the engine's answers, from another goroutine.

@@ -515,7 +515,7 @@ func TestTable(t *testing.T) {
 			if err := f.retention.cleaner.pass(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if err := f.retention.release(t.Context()); err != nil {
+			if err := f.retention.release(t.Context(), true); err != nil {
 				t.Fatal(err)
 			}
 			check()

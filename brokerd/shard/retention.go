@@ -18,7 +18,8 @@ type retention struct {
 	wake  chan struct{}
 
 	mu      sync.Mutex // held for a turn
-	cut     uint64     // sequence of the snapshot at which the log was cut last
+	cut     uint64     // sequence of the snapshot at which this node cut the log last
+	trimmed uint64     // the same of its segments, at least
 	cleaner cleaner
 }
 
@@ -54,7 +55,11 @@ func (r *retention) turn(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.shard
-	if s.Status().Phase != Serving {
+	phase := s.Status().Phase
+	if phase == Follow {
+		return r.release(ctx, false) // what another node's snapshots let go
+	}
+	if phase != Serving {
 		return nil
 	}
 	var err error
@@ -63,7 +68,7 @@ func (r *retention) turn(ctx context.Context) error {
 	} else {
 		err = r.expire(ctx)
 	}
-	return errors.Join(err, r.release(ctx))
+	return errors.Join(err, r.release(ctx, true))
 }
 
 // expire writes the snapshots that are due: one that notes where the log ends now, and one that moves the starts. While much is written and little is
@@ -91,19 +96,26 @@ func (s *Shard) snapshot(ctx context.Context, starts []int64) error {
 	return nil
 }
 
-// release cuts segments and log where nothing is to be kept before.
-func (r *retention) release(ctx context.Context) error {
+// release cuts segments, and the log if this node leads it, where nothing is to be kept before.
+func (r *retention) release(ctx context.Context, leads bool) error {
 	s := r.shard
 	at := s.store.appliedState()
-	if i := newestCut(at.Points, at.Starts); i < 0 || at.Points[i].Seq <= r.cut {
+	done := r.cut
+	if !leads {
+		done = r.trimmed
+	}
+	if i := newestCut(at.Points, at.Starts); i < 0 || at.Points[i].Seq <= done {
 		return nil
 	}
 	if _, err := s.store.reach(ctx, 0, 0); err != nil { // else what was just found may not be on its way to the index yet
 		return err
 	}
 	point, err := s.store.cut(ctx)
-	if err != nil || point == nil || point.Seq <= r.cut {
+	if err != nil || point == nil || point.Seq <= done {
 		return err
+	}
+	if r.trimmed = point.Seq; !leads {
+		return nil
 	}
 	if err := s.store.mark.setCut(point.Seq); err != nil {
 		return err

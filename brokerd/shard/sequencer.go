@@ -54,6 +54,20 @@ func (s *Shard) run(ctx context.Context, ready chan<- error) {
 				break
 			}
 			s.endSession()
+			if s.cfg.Replicated && !s.cfg.Log.Leader() {
+				s.core.Deposed() // it may have been fencing
+				err := s.shadow(ctx)
+				if s.core.Phase() == Stopped || s.store.failure() != nil {
+					continue
+				}
+				if err != nil && ctx.Err() == nil {
+					s.cfg.Logger.Debug("this node's copy of the log could not be followed, trying again", "error", err)
+				} else if ready != nil {
+					ready <- nil
+					ready = nil
+				}
+				break
+			}
 			if wait = time.Until(notBefore); wait > 0 {
 				break
 			}
@@ -201,7 +215,7 @@ func (s *Shard) follow(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("asking the engine for its first and last sequence: %w", err)
 	}
-	acked, sum := s.store.mark.acked()
+	acked, _ := s.store.mark.acked()
 	if last < max(acked, s.core.State().Seq) {
 		err := fmt.Errorf("%w: it ends at engine sequence %d, but frames were acknowledged up to %d. Restore the log from a backup, or delete the topic",
 			ErrDiverged, last, max(acked, s.core.State().Seq))
@@ -214,39 +228,17 @@ func (s *Shard) follow(ctx context.Context) error {
 	if err := s.anchor(ctx); err != nil {
 		return err
 	}
-	for msg, err := range s.cfg.Log.Read(ctx, s.core.State().Seq+1, last) {
-		if err != nil {
-			return s.unread(err)
-		}
-		if err := s.core.Committed(msg.Seq, msg.Data); err != nil {
-			return err
-		}
-		if st := s.core.State(); msg.Seq == acked && st.Sum != sum {
-			err := fmt.Errorf("%w: the log at engine sequence %d is not the one that was acknowledged", ErrDiverged, acked)
-			s.core.Stop(err)
-			return err
-		}
-		if space, full := s.store.full(); full {
-			select {
-			case <-space:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-	}
-	return nil
+	return s.replay(ctx, s.cfg.Log.Read(ctx, s.core.State().Seq+1, last))
 }
 
 // begin starts over at the log's first message when the log was cut beyond what segments and index hold.
 func (s *Shard) begin(ctx context.Context, first uint64) error {
 	st := s.core.State()
-	if first <= 1 || st.Seq >= first {
+	if first <= 1 || st.Seq >= first || s.anchored && st.Seq+1 == first {
 		return nil
 	}
 	if s.anchored && st.Seq > 0 {
-		err := &CorruptError{Seq: st.Seq + 1, Reason: fmt.Errorf("the log begins at sequence %d: it was cut where this node had not read it", first)}
-		s.core.Stop(err)
-		return err
+		return s.behind(first)
 	}
 	for msg, err := range s.cfg.Log.Read(ctx, first, first) {
 		if err != nil {

@@ -22,6 +22,7 @@ type Config struct {
 	Kind         string         // of the topic, default versioned
 	Retention    wire.Retention // of a plain topic; the bytes are those of the whole shard
 	ProducerTime bool           // batches keep the record times that their producers set
+	Replicated   bool           // other nodes have copies of the log, and may lead it
 
 	Logger *slog.Logger // default: discards
 	Clock  func() time.Time
@@ -142,8 +143,8 @@ type Status struct {
 	Stats   Stats
 }
 
-// Open reads what the caches hold, follows the log to its end and begins to serve. It returns once the first session serves,
-// or with the reason why the shard can never serve: then the error is an ErrCorrupt or an ErrDiverged and the shard answers with it until it is closed.
+// Open reads what the caches hold, follows the log to its end and begins to serve. It returns once the first session serves or, where another node
+// leads the log, when this node's copy of it was read; or with the reason why the shard can never serve: then the error is an ErrCorrupt or an ErrDiverged and the shard answers with it until it is closed.
 // An ErrCache is the reason to close it and to open another one.
 func Open(ctx context.Context, cfg Config) (*Shard, error) {
 	cfg = cfg.withDefaults()

@@ -74,6 +74,16 @@ func (l *ramLog) Read(_ context.Context, from, to uint64) iter.Seq2[Message, err
 	}
 }
 
+func (l *ramLog) Tail(ctx context.Context, from uint64) iter.Seq2[Message, error] {
+	l.mu.Lock()
+	last, first := uint64(len(l.messages)), l.first
+	l.mu.Unlock()
+	if from < first {
+		return func(yield func(Message, error) bool) { yield(Message{}, ErrBehind) }
+	}
+	return l.Read(ctx, from, last)
+}
+
 func (l *ramLog) Session(_ uint64, acks func(Ack)) (Session, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -30,7 +30,7 @@ func TestCleanerAgainstWriters(t *testing.T) {
 					}
 					continue
 				}
-				if err := f.retention.release(t.Context()); err != nil {
+				if err := f.retention.release(t.Context(), true); err != nil {
 					t.Fatal(err)
 				}
 				if passes++; passes%2 == 0 {
