@@ -94,7 +94,7 @@ func (b *Broker) start(ctx context.Context) error {
 		return err
 	}
 	b.shards = newShards(shardsConfig{
-		Config: b.cfg, engine: b.engine, server: server, node: id.Node, dir: caches.dir, admission: &b.admission, room: func() error { return shortOf(caches.short()) },
+		Config: b.cfg, engine: b.engine, server: server, node: id.Node, catalogue: id.CatalogueID, dir: caches.dir, admission: &b.admission, room: func() error { return shortOf(caches.short()) },
 	})
 	b.onClose("shards", b.shards.close)
 	log, err := openCatalogueLog(ctx, b.shards, id)

@@ -8,6 +8,7 @@ import (
 	"iter"
 
 	"github.com/google/uuid"
+	"github.com/strandlog/strand/brokerd/engine"
 	"github.com/strandlog/strand/brokerd/shard"
 	"github.com/strandlog/strand/brokerd/topics"
 	"github.com/strandlog/strand/internal/recordbatch"
@@ -130,7 +131,23 @@ type catalogue struct {
 	shards *shards
 }
 
+// errFull refuses a change while the node cannot store.
+var errFull = errors.New("the node cannot store")
+
+// refused says why a change is not even tried: nil while the node stores. The catalogue's own shard is always open, because what frees asks for little
+// room: topics are deleted, and keep less, while the disk is full. When it fails nothing is.
+func (c catalogue) refused(frees bool) error {
+	reason := c.shards.admission.Refused()
+	if reason == nil || frees && errors.Is(reason, engine.ErrSpace) {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", errFull, reason)
+}
+
 func (c catalogue) Create(ctx context.Context, spec wire.TopicSpec) (wire.TopicInfo, error) {
+	if err := c.refused(false); err != nil {
+		return wire.TopicInfo{}, err
+	}
 	t, err := c.topics.Create(ctx, spec)
 	return c.shards.info(t), err
 }
@@ -151,10 +168,25 @@ func (c catalogue) List(context.Context) ([]wire.TopicInfo, error) {
 	return infos, nil
 }
 
-func (c catalogue) Delete(ctx context.Context, id uuid.UUID) error { return c.topics.Delete(ctx, id) }
+func (c catalogue) Alter(ctx context.Context, id uuid.UUID, change wire.TopicChange) (wire.TopicInfo, error) {
+	if err := c.refused(true); err != nil {
+		return wire.TopicInfo{}, err
+	}
+	t, err := c.topics.Alter(ctx, id, change)
+	return c.shards.info(t), err
+}
+
+func (c catalogue) Delete(ctx context.Context, id uuid.UUID) error {
+	if err := c.refused(true); err != nil {
+		return err
+	}
+	return c.topics.Delete(ctx, id)
+}
 
 func (c catalogue) Code(err error) wire.Code {
 	switch {
+	case errors.Is(err, errFull):
+		return wire.NoStorage
 	case errors.Is(err, topics.ErrExists):
 		return wire.TopicExists
 	case errors.Is(err, topics.ErrUnknown):

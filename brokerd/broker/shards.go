@@ -33,6 +33,7 @@ type shardsConfig struct {
 	engine    *engine.Engine
 	server    *native.Server
 	node      string
+	catalogue uuid.UUID
 	dir       string // segments and indexes
 	admission *shard.Admission
 	room      func() error // nil while there is room in dir
@@ -78,17 +79,18 @@ func (s *shards) start(ctx context.Context, t topics.Topic, i int) (*keeper, err
 		return nil, err
 	}
 	logger := s.Logger.With("component", "shard", "topic", t.Name, "shard", i)
-	open := func(ctx context.Context) (*shard.Shard, error) { return s.open(ctx, t, i, logger) }
+	retention := shard.NewRetentionPolicy(t.Retention)
+	open := func(ctx context.Context) (*shard.Shard, error) { return s.open(ctx, t, i, retention, logger) }
 	k, err := keep(ctx, open, s.room, logger)
 	if err != nil {
 		return nil, err
 	}
-	k.topic, k.number, k.stream, k.layout = t.Name, i, stream.Name, layoutOf(t, i)
+	k.topic, k.number, k.stream, k.layout, k.retention = t.Name, i, stream.Name, layoutOf(t, i), retention
 	return k, nil
 }
 
 // open runs the sequencer of one shard.
-func (s *shards) open(ctx context.Context, t topics.Topic, i int, logger *slog.Logger) (*shard.Shard, error) {
+func (s *shards) open(ctx context.Context, t topics.Topic, i int, retention *shard.RetentionPolicy, logger *slog.Logger) (*shard.Shard, error) {
 	return shard.Open(ctx, shard.Config{
 		Log:      engineLog{engine: s.engine, stream: engineStream(t, i).Name},
 		Dir:      filepath.Join(s.dir, t.ID.String()+"-"+strconv.Itoa(i)),
@@ -97,18 +99,26 @@ func (s *shards) open(ctx context.Context, t topics.Topic, i int, logger *slog.L
 		HeadsMax: s.HeadsMax,
 
 		Kind:         t.Kind,
-		Retention:    t.Retention,
+		Retention:    retention,
 		ProducerTime: t.ProducerTime,
 
 		RetentionPolling: s.RetentionInterval,
 
 		Logger:    logger,
-		Admission: s.admission,
+		Admission: s.admissionOf(t),
 		Opened: func(sh *shard.Shard, session, epoch uint64) error {
 			return s.server.Open(native.Session{Topic: t.ID, Shard: i, ID: session, Epoch: epoch, Target: s.target(sh, t.Name, i)})
 		},
 		Closed: s.server.CloseSession,
 	})
+}
+
+// admissionOf is what closes a topic's shards while the disk is full: nothing does the catalogue's, because its changes are how room is made.
+func (s *shards) admissionOf(t topics.Topic) *shard.Admission {
+	if t.ID == s.catalogue {
+		return nil
+	}
+	return s.admission
 }
 
 func layoutOf(t topics.Topic, i int) shard.Layout {
@@ -122,6 +132,14 @@ func engineStream(t topics.Topic, i int) engine.Stream {
 		Name:      "strand-" + t.ID.String() + "-" + strconv.Itoa(i),
 		Versioned: t.Kind == wire.KindVersioned,
 		Metadata:  map[string]string{"strand-topic": t.ID.String(), "strand-log": t.LogID.String(), "strand-shard": strconv.Itoa(i)},
+	}
+}
+
+// Alter has the shards of a topic keep what it says now. One that is opened again later reads the same policy.
+func (s *shards) Alter(t topics.Topic) {
+	for _, k := range s.of(t.ID) {
+		k.retention.Set(t.Retention)
+		k.current().CheckRetention()
 	}
 }
 

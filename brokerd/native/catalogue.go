@@ -66,6 +66,14 @@ func list(ctx context.Context, c Catalogue, _ wire.TopicRequest) ([]wire.TopicIn
 	return c.List(ctx)
 }
 
+func alter(ctx context.Context, c Catalogue, req wire.TopicRequest) ([]wire.TopicInfo, error) {
+	if req.Change == nil {
+		return nil, errIncomplete
+	}
+	t, err := c.Alter(ctx, req.ID, *req.Change)
+	return []wire.TopicInfo{t}, err
+}
+
 func remove(ctx context.Context, c Catalogue, req wire.TopicRequest) ([]wire.TopicInfo, error) {
 	return nil, c.Delete(ctx, req.ID)
 }

@@ -32,6 +32,7 @@ type Catalogue interface {
 	Create(ctx context.Context, spec wire.TopicSpec) (wire.TopicInfo, error)
 	Describe(ctx context.Context, name string) (wire.TopicInfo, error)
 	List(ctx context.Context) ([]wire.TopicInfo, error)
+	Alter(ctx context.Context, id uuid.UUID, change wire.TopicChange) (wire.TopicInfo, error)
 	Delete(ctx context.Context, id uuid.UUID) error
 	Code(err error) wire.Code
 }
@@ -108,6 +109,7 @@ func (s *Server) Serve(c Catalogue) error {
 		wire.SubjectTopicCreate:   create,
 		wire.SubjectTopicDescribe: describe,
 		wire.SubjectTopicList:     list,
+		wire.SubjectTopicAlter:    alter,
 		wire.SubjectTopicDelete:   remove,
 	} {
 		sub, err := s.cfg.Reads.Subscribe(subject, s.catalogue(c, handle))

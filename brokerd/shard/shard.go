@@ -19,9 +19,9 @@ type Config struct {
 	LogID  uuid.UUID
 	Layout Layout
 
-	Kind         string         // of the topic, default versioned
-	Retention    wire.Retention // of a plain topic; the bytes are those of the whole shard
-	ProducerTime bool           // batches keep the record times that their producers set
+	Kind         string           // of the topic, default versioned
+	Retention    *RetentionPolicy // of a plain topic; nil: it keeps everything
+	ProducerTime bool             // batches keep the record times that their producers set
 
 	Logger *slog.Logger // default: discards
 	Clock  func() time.Time

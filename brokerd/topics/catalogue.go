@@ -34,9 +34,11 @@ type Log interface {
 // ErrConflict is the answer of a Log to an append whose expected version does not hold.
 var ErrConflict = errors.New("the catalogue has changed")
 
-// Shards starts and removes what a topic consists of. Both do nothing where there is nothing left to do.
+// Shards starts and removes what a topic consists of. Both do nothing where there is nothing left to do. Alter tells what runs what it is to be
+// from now on; what is started later is told by Start.
 type Shards interface {
 	Start(ctx context.Context, t Topic) error
+	Alter(t Topic)
 	Remove(ctx context.Context, t Topic) error
 }
 
@@ -135,6 +137,32 @@ func (c *Catalogue) Create(ctx context.Context, spec wire.TopicSpec) (Topic, err
 		return Topic{}, err
 	}
 	return c.start(ctx, t)
+}
+
+// Alter changes a topic that serves on. A change to what is already so does nothing. Errors: ErrUnknown, ErrInvalid.
+func (c *Catalogue) Alter(ctx context.Context, id uuid.UUID, change wire.TopicChange) (Topic, error) {
+	c.change.Lock()
+	defer c.change.Unlock()
+	t, ok := c.ByID(id)
+	if !ok {
+		return Topic{}, fmt.Errorf("%w: no topic has the id %s", ErrUnknown, id)
+	}
+	spec, err := complete(changed(t.TopicSpec, change), c.cfg.Shards)
+	if err != nil {
+		return Topic{}, err
+	}
+	if spec == t.TopicSpec {
+		return t, nil
+	}
+	data, err := json.Marshal(altered{Retention: spec.Retention})
+	if err != nil {
+		return Topic{}, fmt.Errorf("encoding the change of topic %q: %w", t.Name, err)
+	}
+	if t, err = c.record(ctx, t, typeAltered, data); err != nil {
+		return Topic{}, err
+	}
+	c.shards.Alter(t)
+	return t, nil
 }
 
 // Delete removes a topic with everything in it. Errors: ErrUnknown.

@@ -14,7 +14,7 @@ var (
 	ErrInvalid = errors.New("invalid topic")
 )
 
-// InvalidError says what is wrong with a topic to be created. It is an ErrInvalid.
+// InvalidError says what is wrong with a topic as it is to be. It is an ErrInvalid.
 type InvalidError struct{ Topic, Reason string }
 
 func (e *InvalidError) Error() string { return fmt.Sprintf("topic %q: %s", e.Topic, e.Reason) }
@@ -58,6 +58,17 @@ func complete(s wire.TopicSpec, shardsDefault int) (wire.TopicSpec, error) {
 		return refuse("%d shards: there can be 1 to as many as partitions (%d)", s.Shards, s.Partitions)
 	}
 	return s, nil
+}
+
+// changed lays a change over what a topic is.
+func changed(s wire.TopicSpec, c wire.TopicChange) wire.TopicSpec {
+	if c.RetentionAgeMS != nil {
+		s.Retention.AgeMS = *c.RetentionAgeMS
+	}
+	if c.RetentionBytes != nil {
+		s.Retention.Bytes = *c.RetentionBytes
+	}
+	return s
 }
 
 func validName(name string) bool {

@@ -11,6 +11,7 @@ const (
 	SubjectTopicCreate   = "strand.topics.create"
 	SubjectTopicDescribe = "strand.topics.describe"
 	SubjectTopicList     = "strand.topics.list"
+	SubjectTopicAlter    = "strand.topics.alter"
 	SubjectTopicDelete   = "strand.topics.delete"
 )
 

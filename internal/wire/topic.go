@@ -71,11 +71,18 @@ type PartitionInfo struct {
 	HighWatermark int64 `json:"highWatermark"`
 }
 
-// TopicRequest is the body of the catalogue requests. Create uses Spec; Describe uses Name; Delete uses ID; List uses nothing.
+// TopicChange is what can be changed of a topic. What is nil stays as it is.
+type TopicChange struct {
+	RetentionAgeMS *int64 `json:"retentionAgeMs,omitempty"`
+	RetentionBytes *int64 `json:"retentionBytes,omitempty"`
+}
+
+// TopicRequest is the body of the catalogue requests. Create uses Spec; Describe uses Name; Alter uses ID and Change; Delete uses ID; List uses nothing.
 type TopicRequest struct {
-	Spec *TopicSpec `json:"spec,omitempty"`
-	Name string     `json:"name,omitempty"`
-	ID   uuid.UUID  `json:"id,omitzero"`
+	Spec   *TopicSpec   `json:"spec,omitempty"`
+	Change *TopicChange `json:"change,omitempty"`
+	Name   string       `json:"name,omitempty"`
+	ID     uuid.UUID    `json:"id,omitzero"`
 }
 
 // TopicResponse answers them all.
