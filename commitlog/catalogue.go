@@ -79,6 +79,47 @@ func (c *Client) Topics(ctx context.Context) ([]Topic, error) {
 	return topics, nil
 }
 
+// AlterTopic changes one incarnation of a topic, which serves on, and returns it as it is then. A shorter retention takes effect within moments, but what
+// was stored before can only go at certain places, of which there are as many as the earlier retention asked for: up to 64 MiB of a shard without one
+// stay until as much was stored behind them as is to be kept, or until they are as old again as is allowed.
+//
+// It returns ErrUnknownTopic when there is none of that id, ErrInvalid for a retention that its kind cannot have, and ErrUnavailable, after which the change
+// may have been made; it does no harm to ask again.
+func (c *Client) AlterTopic(ctx context.Context, id uuid.UUID, change TopicChange) (Topic, error) {
+	if fault := change.fault(); fault != "" {
+		return Topic{}, &InvalidError{Reason: fault}
+	}
+	resp, _, err := c.manage(ctx, wire.SubjectTopicAlter, wire.TopicRequest{ID: id, Change: change.wire()}, "altering topic "+id.String())
+	switch {
+	case err != nil:
+		return Topic{}, err
+	case resp.Code == wire.OK:
+		return oneTopic(id.String(), resp)
+	case resp.Code == wire.Invalid:
+		return Topic{}, &InvalidError{Reason: resp.Detail} // which names the topic
+	}
+	return Topic{}, c.catalogueError(id.String(), resp)
+}
+
+// fault says what no topic can have, empty: nothing.
+func (change TopicChange) fault() string {
+	if age := change.RetentionAge; age != nil && (*age < 0 || *age > 0 && *age < time.Millisecond) {
+		return fmt.Sprintf("a retention of %v: choose at least 1 ms, or 0 to keep records whatever their age", *age)
+	}
+	if bytes := change.RetentionBytes; bytes != nil && *bytes < 0 {
+		return fmt.Sprintf("a retention of %d bytes: choose more, or 0 to keep records whatever their size", *bytes)
+	}
+	return ""
+}
+
+func (change TopicChange) wire() *wire.TopicChange {
+	w := &wire.TopicChange{RetentionBytes: change.RetentionBytes}
+	if age := change.RetentionAge; age != nil {
+		w.RetentionAgeMS = new(age.Milliseconds())
+	}
+	return w
+}
+
 // DeleteTopic deletes one incarnation of a topic with all its records, for good: ErrUnknownTopic when there is none of that id.
 func (c *Client) DeleteTopic(ctx context.Context, id uuid.UUID) error {
 	resp, lost, err := c.manage(ctx, wire.SubjectTopicDelete, wire.TopicRequest{ID: id}, "deleting topic "+id.String())
@@ -138,6 +179,8 @@ func (c *Client) catalogueError(topic string, resp wire.TopicResponse) error {
 		return &TopicExistsError{Topic: topic}
 	case wire.Invalid, wire.TooLarge:
 		return &InvalidError{Reason: fmt.Sprintf("topic %q: %s", topic, resp.Detail)}
+	case wire.NoStorage:
+		return &StorageError{Topic: topic, Detail: resp.Detail}
 	default:
 		return c.unavailable(fmt.Sprintf("managing topic %q", topic), refusal(resp.Code, resp.Detail))
 	}
@@ -172,11 +215,11 @@ func (cfg TopicConfig) checkKind() error {
 	refuse := func(format string, args ...any) error {
 		return &InvalidError{Reason: fmt.Sprintf("topic %q: ", cfg.Name) + fmt.Sprintf(format, args...)}
 	}
+	change := TopicChange{RetentionAge: &cfg.RetentionAge, RetentionBytes: &cfg.RetentionBytes}
+	if fault := change.fault(); fault != "" {
+		return refuse("%s", fault)
+	}
 	switch {
-	case cfg.RetentionAge < 0, cfg.RetentionAge > 0 && cfg.RetentionAge < time.Millisecond:
-		return refuse("a retention of %v: choose at least 1 ms, or 0 to keep records whatever their age", cfg.RetentionAge)
-	case cfg.RetentionBytes < 0:
-		return refuse("a retention of %d bytes: choose more, or 0 to keep records whatever their size", cfg.RetentionBytes)
 	case cfg.Kind == Plain:
 		return nil
 	case cfg.RetentionAge > 0 || cfg.RetentionBytes > 0:
@@ -222,7 +265,9 @@ func newTopic(info wire.TopicInfo) (Topic, error) {
 	for _, s := range info.Shard {
 		for _, p := range s.Partitions {
 			if p.Partition >= 0 && int(p.Partition) < len(t.Partitions) {
-				t.Partitions[p.Partition] = PartitionInfo{Start: p.Start, End: p.HighWatermark, Epoch: s.Epoch}
+				t.Partitions[p.Partition] = PartitionInfo{
+					Start: p.Start, End: p.HighWatermark, Epoch: s.Epoch, Leader: s.Node, State: s.State, Detail: s.Detail,
+				}
 			}
 		}
 	}

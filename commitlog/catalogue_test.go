@@ -119,6 +119,8 @@ func TestTopicDefaults(t *testing.T) {
 func TestTopicDescribesItsPartitions(t *testing.T) {
 	b := newBroker(2)
 	b.topic.LogID = uuid.Max
+	b.topic.Shard[0].Node = "node-1"
+	b.topic.Shard[1].State, b.topic.Shard[1].Detail = wire.ShardRebuilding, "because"
 	b.topic.Shard[1].Partitions[0] = wire.PartitionInfo{Partition: 1, Start: 3, HighWatermark: 9}
 	b.topic.Shard[1].Partitions = append(b.topic.Shard[1].Partitions, wire.PartitionInfo{Partition: 99}, wire.PartitionInfo{Partition: -1})
 	c, _ := b.connect(t, Config{})
@@ -128,7 +130,10 @@ func TestTopicDescribesItsPartitions(t *testing.T) {
 	}
 	want := Topic{
 		Name: "events", Kind: Versioned, ID: b.topic.ID, LogID: uuid.Max, Shards: 2, Created: time.UnixMilli(0).UTC(),
-		Partitions: []PartitionInfo{{Epoch: testEpoch}, {Start: 3, End: 9, Epoch: testEpoch}, {Epoch: testEpoch}, {Epoch: testEpoch}},
+		Partitions: []PartitionInfo{
+			{Epoch: testEpoch, Leader: "node-1", State: Serving}, {Start: 3, End: 9, Epoch: testEpoch, State: "rebuilding", Detail: "because"},
+			{Epoch: testEpoch, Leader: "node-1", State: Serving}, {Epoch: testEpoch, State: "rebuilding", Detail: "because"},
+		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("topic differs (-want +got):\n%s", diff)
@@ -168,6 +173,50 @@ func TestTopicErrors(t *testing.T) {
 			t.Errorf("no topic in the answer: got %v, want ErrCorrupt", err)
 		}
 	})
+}
+
+func TestAlterTopic(t *testing.T) {
+	hour := TopicChange{RetentionAge: new(time.Hour)}
+	tests := []struct {
+		name   string
+		change TopicChange
+		steps  []catalogueStep
+		want   error
+		asked  *wire.TopicChange
+	}{
+		{"age", hour, []catalogueStep{{}}, nil, &wire.TopicChange{RetentionAgeMS: new(int64(3600_000))}},
+		{"size, to none", TopicChange{RetentionBytes: new(int64(0))}, []catalogueStep{{}}, nil, &wire.TopicChange{RetentionBytes: new(int64(0))}},
+		{"lost, and asked again", hour, []catalogueStep{{lost: errLost}, {code: wire.Unknown}, {}}, nil, &wire.TopicChange{RetentionAgeMS: new(int64(3600_000))}},
+		{"unknown", hour, []catalogueStep{{code: wire.UnknownTopic}}, ErrUnknownTopic, nil},
+		{"of a versioned topic", hour, []catalogueStep{{code: wire.Invalid}}, ErrInvalid, nil},
+		{"on a disk that fails", hour, []catalogueStep{{code: wire.NoStorage}}, ErrNoStorage, nil},
+		{"negative age", TopicChange{RetentionAge: new(time.Duration(-1))}, nil, ErrInvalid, nil},
+		{"age of less than a millisecond", TopicChange{RetentionAge: new(time.Microsecond)}, nil, ErrInvalid, nil},
+		{"negative size", TopicChange{RetentionBytes: new(int64(-1))}, nil, ErrInvalid, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newPlainBroker(1)
+				asked := script(b, wire.SubjectTopicAlter, tt.steps...)
+				c, topic := b.connect(t, Config{})
+				got, err := c.AlterTopic(t.Context(), topic.ID, tt.change)
+				if !errors.Is(err, tt.want) {
+					t.Fatalf("got %v, want %v", err, tt.want)
+				}
+				if err != nil {
+					return
+				}
+				if diff := cmp.Diff(topic, got); diff != "" {
+					t.Errorf("topic differs (-want +got):\n%s", diff)
+				}
+				last := (*asked)[len(*asked)-1]
+				if diff := cmp.Diff(wire.TopicRequest{ID: topic.ID, Change: tt.asked}, last); diff != "" {
+					t.Errorf("request differs (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
 }
 
 func TestDeleteTopic(t *testing.T) {

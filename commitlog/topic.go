@@ -50,8 +50,21 @@ type Topic struct {
 	ProducerTime   bool
 }
 
-// PartitionInfo is the readable range of a partition, [Start, End), and the epoch of its leader.
+// TopicChange says what is to be changed of a plain topic. What is nil stays as it is; 0 keeps records whatever their age, or size. Nothing else of a
+// topic can ever be changed: keys would move to other partitions, and offsets to other records.
+type TopicChange struct {
+	RetentionAge   *time.Duration
+	RetentionBytes *int64
+}
+
+// PartitionInfo is the readable range of a partition, [Start, End), and who leads it.
 type PartitionInfo struct {
 	Start, End int64
 	Epoch      uint64
+	Leader     string // the node
+	State      string // Serving, or in a few words what keeps it from that
+	Detail     string // more about it; empty while it is serving
 }
+
+// Serving is the State of a partition that can be read and written.
+const Serving = wire.ShardServing

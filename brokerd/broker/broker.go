@@ -80,6 +80,9 @@ func (b *Broker) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if id, err = b.cfg.Cluster.identify(b.dir, id); err != nil {
+		return err
+	}
 	b.node = id.Node
 	if err := b.startEngine(ctx); err != nil {
 		return err
@@ -93,8 +96,14 @@ func (b *Broker) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	members, err := b.join(ctx, &id)
+	if err != nil {
+		return err
+	}
+	led := newLeadership()
 	b.shards = newShards(shardsConfig{
-		Config: b.cfg, engine: b.engine, server: server, node: id.Node, dir: caches.dir, admission: &b.admission, room: func() error { return shortOf(caches.short()) },
+		Config: b.cfg, engine: b.engine, server: server, node: id.Node, catalogue: id.CatalogueID, dir: caches.dir, admission: &b.admission, room: func() error { return shortOf(caches.short()) },
+		members: members, led: led,
 	})
 	b.onClose("shards", b.shards.close)
 	log, err := openCatalogueLog(ctx, b.shards, id)
@@ -107,13 +116,26 @@ func (b *Broker) start(ctx context.Context) error {
 			return err
 		}
 	}
-	if b.catalogue, err = topics.Open(ctx, log, b.shards, topics.Config{}); err != nil {
+	nodes := b.cfg.Cluster.nodes()
+	if b.catalogue, err = topics.Open(ctx, log, b.shards, topics.Config{Shards: nodes, Nodes: nodes, Logger: b.cfg.Logger.With("component", "catalogue")}); err != nil {
 		return err
 	}
 	if b.cfg.restore != nil {
 		return b.cfg.restore(ctx, b)
 	}
-	if err := server.Serve(catalogue{topics: b.catalogue, shards: b.shards}); err != nil {
+	faces := catalogue{topics: b.catalogue, shards: b.shards, id: id.CatalogueID}
+	if members == nil {
+		err = server.ServeChanges(faces)
+	} else {
+		b.followCatalogue(ctx, server, faces, led)
+		if err = members.serve(b.shards.local); err == nil {
+			err = b.awaitTopics(ctx, faces)
+		}
+	}
+	if err == nil {
+		err = server.Serve(faces)
+	}
+	if err != nil {
 		return err
 	}
 	if err := b.startClient(); err != nil {
@@ -121,6 +143,19 @@ func (b *Broker) start(ctx context.Context) error {
 	}
 	b.stage.Store(int32(serving))
 	return nil
+}
+
+// join finds the other nodes of the cluster; nil: there are none.
+func (b *Broker) join(ctx context.Context, id *identity) (*members, error) {
+	if b.cfg.Cluster == nil {
+		return nil, nil
+	}
+	m, err := joinMembers(ctx, b.engine, id.Node, id.nodes, b.cfg.Logger.With("component", "members"))
+	if err != nil {
+		return nil, err
+	}
+	b.onClose("members", m.close)
+	return m, b.agree(ctx, id)
 }
 
 func (b *Broker) openDir() error {
@@ -150,7 +185,7 @@ func (b *Broker) openDir() error {
 func (b *Broker) startEngine(ctx context.Context) error {
 	e, err := engine.Start(ctx, engine.Config{
 		Dir: logDir(b.dir), Listen: b.cfg.Listen, AllowRemote: b.cfg.AllowRemote, UnsafeNoSync: b.cfg.UnsafeNoSync,
-		StoreBytesMax: b.cfg.StoreBytesMax, FreeBytesMin: b.cfg.FreeBytesMin, Name: b.node, Logger: b.cfg.Logger.With("component", "engine"),
+		Cluster: b.cfg.Cluster.engine(), StoreBytesMax: b.cfg.StoreBytesMax, FreeBytesMin: b.cfg.FreeBytesMin, Name: b.node, Logger: b.cfg.Logger.With("component", "engine"),
 	})
 	if err != nil {
 		return err

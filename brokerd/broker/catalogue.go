@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/google/uuid"
+	"github.com/strandlog/strand/brokerd/engine"
 	"github.com/strandlog/strand/brokerd/shard"
 	"github.com/strandlog/strand/brokerd/topics"
 	"github.com/strandlog/strand/internal/recordbatch"
@@ -27,9 +29,10 @@ func catalogueTopic(id identity) topics.Topic {
 		TopicSpec: wire.TopicSpec{Name: "catalogue", Kind: wire.KindVersioned, Partitions: 1, Shards: 1},
 		ID:        id.CatalogueID, LogID: id.CatalogueLogID, State: topics.Ready,
 	}
-	if !id.Started {
+	if !id.Started && id.nodes <= 1 { // of a cluster it was made when the nodes agreed on it
 		t.State = topics.Creating
 	}
+	t.Replicas = max(id.nodes, 1)
 	return t
 }
 
@@ -76,11 +79,31 @@ func (l *catalogueLog) Append(ctx context.Context, stream string, expected int64
 	}
 }
 
-// Events yields everything that the catalogue holds.
+// Events yields everything that this node has of the catalogue.
 func (l *catalogueLog) Events(ctx context.Context) iter.Seq2[topics.Event, error] {
+	return l.events(ctx, false)
+}
+
+// Live is Events and what comes after them.
+func (l *catalogueLog) Live(ctx context.Context) iter.Seq2[topics.Event, error] {
+	return l.events(ctx, true)
+}
+
+// liveWait is how long one fetch waits for the next event of the catalogue.
+const liveWait = 5 * time.Second
+
+func (l *catalogueLog) events(ctx context.Context, live bool) iter.Seq2[topics.Event, error] {
 	return func(yield func(topics.Event, error) bool) {
+		request := wire.FetchRequest{MaxBytes: wire.FetchBytesMax}
+		if live {
+			request.MaxWaitMS = int32(liveWait / time.Millisecond)
+		}
 		for next := int64(0); ; {
-			r := l.keeper.current().Fetch(ctx, wire.FetchRequest{Offset: next, MaxBytes: wire.FetchBytesMax}, nil, nil)
+			request.Offset = next
+			r := l.keeper.current().Fetch(ctx, request, nil, nil)
+			if live && r.Code != wire.OK && l.pause(ctx) {
+				continue // the shard is opened again
+			}
 			if r.Code != wire.OK {
 				yield(topics.Event{}, fmt.Errorf("the catalogue's shard answered %s: %s", r.Code, r.Detail))
 				return
@@ -106,10 +129,23 @@ func (l *catalogueLog) Events(ctx context.Context) iter.Seq2[topics.Event, error
 					}
 				}
 			}
-			if next >= r.HighWatermark {
+			if next >= r.HighWatermark && !live {
 				return
 			}
 		}
+	}
+}
+
+// pause says false when ctx has ended, or the shard never serves again.
+func (l *catalogueLog) pause(ctx context.Context) bool {
+	if cause := l.keeper.current().Status().Cause; cause != nil && !errors.Is(cause, shard.ErrCache) {
+		return false
+	}
+	select {
+	case <-time.After(reopenBackoffMin):
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -128,39 +164,119 @@ func catalogueEvent(r recordbatch.Record) topics.Event {
 type catalogue struct {
 	topics *topics.Catalogue
 	shards *shards
+	id     uuid.UUID // of the topic that it is kept in
 }
+
+// errFull refuses a change while the node cannot store.
+var errFull = errors.New("the node cannot store")
+
+// refused says why a change is not even tried: nil while the node stores. The catalogue's own shard is always open, because what frees asks for little
+// room: topics are deleted, and keep less, while the disk is full. When it fails nothing is.
+func (c catalogue) refused(frees bool) error {
+	reason := c.shards.admission.Refused()
+	if reason == nil || frees && errors.Is(reason, engine.ErrSpace) {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", errFull, reason)
+}
+
+// servedMax is how long the creation of a topic waits for its shards to serve, once the topic is there.
+const servedMax = 5 * time.Second
 
 func (c catalogue) Create(ctx context.Context, spec wire.TopicSpec) (wire.TopicInfo, error) {
+	if err := c.refused(false); err != nil {
+		return wire.TopicInfo{}, err
+	}
 	t, err := c.topics.Create(ctx, spec)
-	return c.shards.info(t), err
+	if err != nil {
+		return wire.TopicInfo{}, err
+	}
+	if c.shards.members != nil {
+		waiting, cancel := context.WithTimeout(ctx, servedMax)
+		defer cancel()
+		// Whoever uses a topic that is not served yet waits, too.
+		_ = c.shards.members.served(waiting, t, func() []wire.ShardInfo { return c.shards.info(waiting, t).Shard })
+	}
+	return c.shards.info(ctx, t), nil
 }
 
-func (c catalogue) Describe(_ context.Context, name string) (wire.TopicInfo, error) {
+func (c catalogue) Alter(ctx context.Context, id uuid.UUID, change wire.TopicChange) (wire.TopicInfo, error) {
+	if err := c.refused(true); err != nil {
+		return wire.TopicInfo{}, err
+	}
+	t, err := c.topics.Alter(ctx, id, change)
+	return c.shards.info(ctx, t), err
+}
+
+func (c catalogue) Describe(ctx context.Context, name string) (wire.TopicInfo, error) {
 	t, ok := c.topics.ByName(name)
+	if !ok && c.shards.members != nil {
+		// This node may be behind. That there is no such topic is an answer to act on, so it has to be true.
+		if err := c.current(ctx); err != nil {
+			return wire.TopicInfo{}, err
+		}
+		t, ok = c.topics.ByName(name)
+	}
 	if !ok {
 		return wire.TopicInfo{}, fmt.Errorf("%w: %q", topics.ErrUnknown, name)
 	}
-	return c.shards.info(t), nil
+	return c.shards.info(ctx, t), nil
 }
 
-func (c catalogue) List(context.Context) ([]wire.TopicInfo, error) {
+var errBehind = errors.New("this node does not know all topics yet")
+
+// currentMax is how long a question waits for this node to know all topics.
+const currentMax = 2 * time.Second
+
+// current returns when this node knows of all changes of the catalogue that were made before the call.
+func (c catalogue) current(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, currentMax)
+	defer cancel()
+	of := topics.Topic{ID: c.id, TopicSpec: wire.TopicSpec{Shards: 1}}
+	at := c.shards.members.merge(ctx, of, c.shards.local(ctx, c.id))[0]
+	if at.State != wire.ShardServing || len(at.Partitions) != 1 {
+		return fmt.Errorf("%w: its catalogue is %s %s", errBehind, at.State, at.Detail)
+	}
+	if err := c.topics.Reach(ctx, at.Partitions[0].HighWatermark); err != nil {
+		return fmt.Errorf("%w: %w", errBehind, err)
+	}
+	return nil
+}
+
+func (c catalogue) List(ctx context.Context) ([]wire.TopicInfo, error) {
 	var infos []wire.TopicInfo
 	for _, t := range c.topics.List() {
-		infos = append(infos, c.shards.info(t))
+		infos = append(infos, c.shards.info(ctx, t))
 	}
 	return infos, nil
 }
 
-func (c catalogue) Delete(ctx context.Context, id uuid.UUID) error { return c.topics.Delete(ctx, id) }
+func (c catalogue) Nodes(context.Context) []wire.NodeInfo {
+	if c.shards.members == nil {
+		return []wire.NodeInfo{{Node: c.shards.node, URL: c.shards.engine.ClientURL(), Alive: true}}
+	}
+	return c.shards.members.info()
+}
+
+func (c catalogue) Delete(ctx context.Context, id uuid.UUID) error {
+	if err := c.refused(true); err != nil {
+		return err
+	}
+	return c.topics.Delete(ctx, id)
+}
 
 func (c catalogue) Code(err error) wire.Code {
 	switch {
+	case errors.Is(err, errFull):
+		return wire.NoStorage
 	case errors.Is(err, topics.ErrExists):
 		return wire.TopicExists
 	case errors.Is(err, topics.ErrUnknown):
 		return wire.UnknownTopic
 	case errors.Is(err, topics.ErrInvalid):
 		return wire.Invalid
+	case errors.Is(err, errBehind), errors.Is(err, topics.ErrConflict):
+		return wire.Retry
 	}
 	return wire.Internal
 }

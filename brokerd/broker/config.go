@@ -21,6 +21,9 @@ type Config struct {
 	// AllowRemote permits a Listen address beyond the loopback interface. Clients are not authenticated.
 	AllowRemote bool
 
+	// Cluster makes the node one of several that replicate their topics. Nil: it is alone.
+	Cluster *ClusterConfig
+
 	// UnsafeNoSync acknowledges before data is on stable storage: a power loss takes acknowledged appends with it.
 	UnsafeNoSync bool
 

@@ -71,6 +71,20 @@ func large(stream string) commitlog.Append {
 	return a
 }
 
+// makeRoom does with a topic what makes room, which a node permits while its disk is full, and nothing else.
+func makeRoom(t *testing.T, client *commitlog.Client, topic commitlog.Topic) {
+	t.Helper()
+	if _, err := client.CreateTopic(t.Context(), commitlog.TopicConfig{Name: "more"}); !errors.Is(err, commitlog.ErrNoStorage) {
+		t.Errorf("creating a topic on a full disk: %v", err)
+	}
+	if _, err := client.AlterTopic(t.Context(), topic.ID, commitlog.TopicChange{RetentionBytes: new(int64(1 << 20))}); err != nil {
+		t.Errorf("keeping less on a full disk: %v", err)
+	}
+	if err := client.DeleteTopic(t.Context(), topic.ID); err != nil {
+		t.Errorf("deleting a topic on a full disk: %v", err)
+	}
+}
+
 // TestFullDisk fills the disk of a node under load: the log's or the caches', with a margin that the node keeps and without. Appends fail within 2 s and
 // say why, nothing that was acknowledged is lost, nothing that was refused is stored, and appends are taken again within 30 s of room.
 func TestFullDisk(t *testing.T) {
@@ -112,6 +126,10 @@ func TestFullDisk(t *testing.T) {
 				<-a.progress
 			}
 			for round := range full(1, 5) {
+				clicks, err := b.Client().CreateTopic(t.Context(), commitlog.TopicConfig{Name: "clicks", Kind: commitlog.Plain})
+				if err != nil {
+					t.Fatal(err)
+				}
 				free := fill(t, disk, test.leave)
 				filled := time.Now()
 				var refusal error
@@ -126,7 +144,7 @@ func TestFullDisk(t *testing.T) {
 					t.Errorf("round %d: refused with %v", round, refusal)
 				}
 				// Whoever comes later learns the reason, and that nothing is stored.
-				_, err := b.Client().Append(t.Context(), topic, large("filling-1"))
+				_, err = b.Client().Append(t.Context(), topic, large("filling-1"))
 				if !errors.Is(err, commitlog.ErrNoStorage) {
 					t.Errorf("round %d: refused with %v", round, err)
 				}
@@ -140,6 +158,9 @@ func TestFullDisk(t *testing.T) {
 						}
 					}
 				}
+				if test.reads {
+					makeRoom(t, b.Client(), clicks)
+				}
 				t.Logf("round %d: refused %s after the disk was full: %v", round, time.Since(filled).Round(time.Millisecond), refusal)
 				free()
 				room := time.Now()
@@ -152,6 +173,9 @@ func TestFullDisk(t *testing.T) {
 				t.Logf("round %d: appends are taken %s after there was room", round, time.Since(room).Round(time.Millisecond))
 				for range 10 {
 					<-a.progress
+				}
+				if err := b.Client().DeleteTopic(t.Context(), clicks.ID); !test.reads && err != nil {
+					t.Error(err)
 				}
 			}
 			stop()

@@ -17,6 +17,9 @@ type identity struct {
 	CatalogueID    uuid.UUID `json:"catalogueId"`
 	CatalogueLogID uuid.UUID `json:"catalogueLogId"`
 	Started        bool      `json:"started"` // the catalogue exists: from then on a missing log is a loss
+	Cluster        string    `json:"cluster,omitempty"`
+
+	nodes int // of the cluster, as it is configured; 0: the node is alone
 }
 
 func identityPath(dir string) string { return filepath.Join(dir, "node.json") }

@@ -42,6 +42,20 @@ func (l engineLog) Read(ctx context.Context, from, to uint64) iter.Seq2[shard.Me
 	}
 }
 
+func (l engineLog) Tail(ctx context.Context, from uint64) iter.Seq2[shard.Message, error] {
+	return func(yield func(shard.Message, error) bool) {
+		err := l.engine.Tail(ctx, l.stream, from, func(m engine.Message, _ error) bool {
+			return yield(shard.Message{Seq: m.Seq, Data: m.Data}, nil)
+		})
+		if errors.Is(err, engine.ErrGap) {
+			err = fmt.Errorf("%w: %w", shard.ErrBehind, err)
+		}
+		if err != nil {
+			yield(shard.Message{}, err)
+		}
+	}
+}
+
 // engineSession publishes under an inbox of its own, over one connection, and takes the engine's answers over another: on an in-process
 // connection, frames and answers would wait for each other.
 type engineSession struct {

@@ -131,6 +131,74 @@ func TestTopics(t *testing.T) {
 	}
 }
 
+// TestAlterTopic: a node that runs keeps what a topic says from now on, and remembers it. That it looks by itself would take an hour.
+func TestAlterTopic(t *testing.T) {
+	b := start(t, broker.Config{Dir: t.TempDir(), RetentionInterval: time.Hour})
+	client := b.Client()
+	clicks, err := client.CreateTopic(t.Context(), commitlog.TopicConfig{Name: "clicks", Kind: commitlog.Plain, Partitions: 2, Shards: 2, RetentionAge: 24 * time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	alter := func(topic commitlog.Topic, change commitlog.TopicChange) (commitlog.Topic, error) {
+		return client.AlterTopic(t.Context(), topic.ID, change)
+	}
+	altered, err := alter(clicks, commitlog.TopicChange{RetentionBytes: new(int64(1))})
+	if err != nil || altered.RetentionAge != 24*time.Hour || altered.RetentionBytes != 1 {
+		t.Errorf("altered: %+v, %v", altered, err)
+	}
+	producer, err := client.Producer(t.Context(), clicks, commitlog.ProducerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer producer.Close(t.Context())
+	value := make([]byte, 600<<10)
+	gone := func() bool {
+		now, err := client.Topic(t.Context(), "clicks")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return now.Partitions[0].Start > 0 && now.Partitions[1].Start > 0
+	}
+	for deadline := time.Now().Add(time.Minute); !gone(); {
+		for partition := range int32(2) {
+			if _, err := producer.Deliver(t.Context(), commitlog.Message{Value: value, Partition: &partition}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		altered.RetentionBytes++
+		if _, err := alter(clicks, commitlog.TopicChange{RetentionBytes: &altered.RetentionBytes}); err != nil {
+			t.Fatal(err)
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("nothing was deleted within a minute")
+		}
+	}
+	if _, err := alter(clicks, commitlog.TopicChange{RetentionAge: new(time.Duration(0))}); err != nil {
+		t.Error(err)
+	}
+
+	events, err := client.CreateTopic(t.Context(), commitlog.TopicConfig{Name: "events"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := alter(events, commitlog.TopicChange{RetentionBytes: new(int64(1))}); !errors.Is(err, commitlog.ErrInvalid) || !strings.Contains(err.Error(), `topic "events"`) {
+		t.Errorf("altering a versioned topic: %v", err)
+	}
+	if err := client.DeleteTopic(t.Context(), events.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := alter(events, commitlog.TopicChange{}); !errors.Is(err, commitlog.ErrUnknownTopic) {
+		t.Errorf("altering a deleted topic: %v", err)
+	}
+	if err := b.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	again, err := start(t, broker.Config{Dir: b.Dir()}).Client().Topic(t.Context(), "clicks")
+	if err != nil || again.RetentionAge != 0 || again.RetentionBytes != altered.RetentionBytes {
+		t.Errorf("after a restart: %+v, %v", again, err)
+	}
+}
+
 // TestLimits: what is too large is refused before it is sent, with its size and the limit; what just fits is stored.
 func TestLimits(t *testing.T) {
 	b := start(t, broker.Config{})
@@ -236,7 +304,7 @@ func TestGarbage(t *testing.T) {
 	session := list.Topics[0].Shard[0].Session
 	bombs := [][]byte{nil, {0}, {1}, []byte("garbage"), {1, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}, make([]byte, 1<<20)}
 	for _, subject := range []string{
-		wire.SubjectTopicCreate, wire.SubjectTopicDescribe, wire.SubjectTopicDelete, wire.SubjectTopicList,
+		wire.SubjectTopicCreate, wire.SubjectTopicDescribe, wire.SubjectTopicDelete, wire.SubjectTopicList, wire.SubjectTopicAlter,
 		wire.ShardSubject(wire.VerbAppend, topic.ID, 0, session),
 		wire.ShardSubject(wire.VerbFetch, topic.ID, 0, session),
 		wire.ShardSubject(wire.VerbStream, topic.ID, 0, session),

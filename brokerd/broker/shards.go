@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -24,7 +25,8 @@ type shards struct {
 
 	mu     sync.Mutex
 	closed bool
-	topics map[uuid.UUID][]*keeper // by shard number
+	topics map[uuid.UUID][]*keeper // those of which this node has a copy, by shard number
+	ended  map[uuid.UUID]bool      // topics that were deleted: they are not started again
 }
 
 // shardsConfig is what all shards of a node have in common.
@@ -33,13 +35,16 @@ type shardsConfig struct {
 	engine    *engine.Engine
 	server    *native.Server
 	node      string
+	catalogue uuid.UUID
 	dir       string // segments and indexes
 	admission *shard.Admission
 	room      func() error // nil while there is room in dir
+	members   *members     // nil: the node is alone
+	led       *leadership  // of the catalogue
 }
 
 func newShards(cfg shardsConfig) *shards {
-	return &shards{shardsConfig: cfg, topics: map[uuid.UUID][]*keeper{}}
+	return &shards{shardsConfig: cfg, topics: map[uuid.UUID][]*keeper{}, ended: map[uuid.UUID]bool{}}
 }
 
 // Start opens the shards of a topic, and creates their engine streams while the topic itself is being created.
@@ -47,25 +52,44 @@ func (s *shards) Start(ctx context.Context, t topics.Topic) error {
 	if s.of(t.ID) != nil {
 		return nil
 	}
-	var opened []*keeper
+	opened := []*keeper{}
 	for i := range t.Shards {
 		sh, err := s.start(ctx, t, i)
 		if err != nil {
 			return errors.Join(fmt.Errorf("shard %d: %w", i, err), closeAll(context.WithoutCancel(ctx), opened))
 		}
-		opened = append(opened, sh)
+		if sh != nil {
+			opened = append(opened, sh)
+		}
 	}
 	s.mu.Lock()
-	closed := s.closed
-	if !closed {
+	closed, ended := s.closed, s.ended[t.ID]
+	if !closed && !ended {
 		s.topics[t.ID] = opened
 	}
 	s.mu.Unlock()
-	if closed {
+	switch {
+	case closed:
 		return errors.Join(errClosed, closeAll(context.WithoutCancel(ctx), opened))
+	case ended:
+		return closeAll(ctx, opened)
 	}
 	return nil
 }
+
+// hosts says whether this node is to have a copy of a shard.
+func (s *shards) hosts(ctx context.Context, t topics.Topic, stream string) (bool, error) {
+	if s.members == nil || t.Replicas == s.members.nodes() {
+		return true, nil
+	}
+	leader, replicas, err := s.engine.Replicas(ctx, stream)
+	if err != nil {
+		return false, err
+	}
+	return leader == s.node || slices.ContainsFunc(replicas, func(r engine.Replica) bool { return r.Node == s.node }), nil
+}
+
+// start opens one shard, or answers nil because other nodes have its copies.
 
 func (s *shards) start(ctx context.Context, t topics.Topic, i int) (*keeper, error) {
 	stream := engineStream(t, i)
@@ -77,18 +101,27 @@ func (s *shards) start(ctx context.Context, t topics.Topic, i int) (*keeper, err
 	if _, err := s.engine.OpenStream(ctx, stream); err != nil {
 		return nil, err
 	}
+	if hosts, err := s.hosts(ctx, t, stream.Name); err != nil || !hosts {
+		return nil, err
+	}
+	if s.members != nil {
+		if err := s.engine.AwaitCopy(ctx, stream.Name); err != nil {
+			return nil, err
+		}
+	}
 	logger := s.Logger.With("component", "shard", "topic", t.Name, "shard", i)
-	open := func(ctx context.Context) (*shard.Shard, error) { return s.open(ctx, t, i, logger) }
+	retention := shard.NewRetentionPolicy(t.Retention)
+	open := func(ctx context.Context) (*shard.Shard, error) { return s.open(ctx, t, i, retention, logger) }
 	k, err := keep(ctx, open, s.room, logger)
 	if err != nil {
 		return nil, err
 	}
-	k.topic, k.number, k.stream, k.layout = t.Name, i, stream.Name, layoutOf(t, i)
+	k.topic, k.number, k.stream, k.layout, k.retention = t.Name, i, stream.Name, layoutOf(t, i), retention
 	return k, nil
 }
 
 // open runs the sequencer of one shard.
-func (s *shards) open(ctx context.Context, t topics.Topic, i int, logger *slog.Logger) (*shard.Shard, error) {
+func (s *shards) open(ctx context.Context, t topics.Topic, i int, retention *shard.RetentionPolicy, logger *slog.Logger) (*shard.Shard, error) {
 	return shard.Open(ctx, shard.Config{
 		Log:      engineLog{engine: s.engine, stream: engineStream(t, i).Name},
 		Dir:      filepath.Join(s.dir, t.ID.String()+"-"+strconv.Itoa(i)),
@@ -97,18 +130,38 @@ func (s *shards) open(ctx context.Context, t topics.Topic, i int, logger *slog.L
 		HeadsMax: s.HeadsMax,
 
 		Kind:         t.Kind,
-		Retention:    t.Retention,
+		Retention:    retention,
 		ProducerTime: t.ProducerTime,
+		Replicated:   s.members != nil,
 
 		RetentionPolling: s.RetentionInterval,
 
 		Logger:    logger,
-		Admission: s.admission,
+		Admission: s.admissionOf(t),
 		Opened: func(sh *shard.Shard, session, epoch uint64) error {
+			s.tellLed(t, true)
 			return s.server.Open(native.Session{Topic: t.ID, Shard: i, ID: session, Epoch: epoch, Target: s.target(sh, t.Name, i)})
 		},
-		Closed: s.server.CloseSession,
+		Closed: func(session uint64) {
+			s.tellLed(t, false)
+			s.server.CloseSession(session)
+		},
 	})
+}
+
+// tellLed tells who leads the catalogue.
+func (s *shards) tellLed(t topics.Topic, leads bool) {
+	if t.ID == s.catalogue {
+		s.led.set(leads)
+	}
+}
+
+// admissionOf is what closes a topic's shards while the disk is full: nothing does the catalogue's, because its changes are how room is made.
+func (s *shards) admissionOf(t topics.Topic) *shard.Admission {
+	if t.ID == s.catalogue {
+		return nil
+	}
+	return s.admission
 }
 
 func layoutOf(t topics.Topic, i int) shard.Layout {
@@ -121,25 +174,45 @@ func engineStream(t topics.Topic, i int) engine.Stream {
 	return engine.Stream{
 		Name:      "strand-" + t.ID.String() + "-" + strconv.Itoa(i),
 		Versioned: t.Kind == wire.KindVersioned,
+		Replicas:  t.Replicas,
 		Metadata:  map[string]string{"strand-topic": t.ID.String(), "strand-log": t.LogID.String(), "strand-shard": strconv.Itoa(i)},
 	}
 }
 
-// Remove closes the shards of a topic and deletes what they kept.
-func (s *shards) Remove(ctx context.Context, t topics.Topic) error {
+// Alter has the shards of a topic keep what it says now. One that is opened again later reads the same policy.
+func (s *shards) Alter(t topics.Topic) {
+	for _, k := range s.of(t.ID) {
+		k.retention.Set(t.Retention)
+		k.current().CheckRetention()
+	}
+}
+
+// Stop closes the shards of a topic and deletes their segments and indexes.
+func (s *shards) Stop(ctx context.Context, t topics.Topic) error {
 	s.mu.Lock()
 	open := s.topics[t.ID]
 	delete(s.topics, t.ID)
+	s.ended[t.ID] = true
 	s.mu.Unlock()
 	if err := closeAll(ctx, open); err != nil {
 		s.Logger.Warn("a deleted topic did not close cleanly", "topic", t.Name, "error", err)
 	}
 	for i := range t.Shards {
-		if err := s.engine.DeleteStream(ctx, engineStream(t, i).Name); err != nil && !errors.Is(err, engine.ErrUnknownStream) {
-			return fmt.Errorf("deleting the log of shard %d: %w", i, err)
-		}
 		if err := os.RemoveAll(filepath.Join(s.dir, t.ID.String()+"-"+strconv.Itoa(i))); err != nil {
 			return fmt.Errorf("deleting the caches of shard %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// Remove stops a topic and deletes its log.
+func (s *shards) Remove(ctx context.Context, t topics.Topic) error {
+	if err := s.Stop(ctx, t); err != nil {
+		return err
+	}
+	for i := range t.Shards {
+		if err := s.engine.DeleteStream(ctx, engineStream(t, i).Name); err != nil && !errors.Is(err, engine.ErrUnknownStream) {
+			return fmt.Errorf("deleting the log of shard %d: %w", i, err)
 		}
 	}
 	return nil
@@ -153,11 +226,25 @@ func (s *shards) of(id uuid.UUID) []*keeper {
 	return s.topics[id]
 }
 
-// info describes a topic with its shards.
-func (s *shards) info(t topics.Topic) wire.TopicInfo {
+// local is what this node says of the shards of a topic of which it has a copy.
+func (s *shards) local(ctx context.Context, id uuid.UUID) []wire.ShardInfo {
+	var infos []wire.ShardInfo
+	for _, k := range s.of(id) {
+		info := k.current().ShardInfo(s.node)
+		if s.members != nil {
+			s.members.complete(ctx, k, &info)
+		}
+		infos = append(infos, info)
+	}
+	return infos
+}
+
+// info describes a topic with its shards, wherever they are.
+func (s *shards) info(ctx context.Context, t topics.Topic) wire.TopicInfo {
 	info := wire.TopicInfo{TopicSpec: t.TopicSpec, ID: t.ID, LogID: t.LogID, State: string(t.State), Created: t.Created}
-	for _, k := range s.of(t.ID) {
-		info.Shard = append(info.Shard, k.current().ShardInfo(s.node))
+	info.Shard = s.local(ctx, t.ID)
+	if s.members != nil {
+		info.Shard = s.members.merge(ctx, t, info.Shard)
 	}
 	return info
 }
@@ -171,7 +258,13 @@ func (s *shards) close(ctx context.Context) error {
 	clear(s.topics)
 	s.closed = true
 	s.mu.Unlock()
-	return closeAll(ctx, open)
+	err := closeAll(ctx, open)
+	for _, k := range open { // what they had in flight is answered: others may go on
+		if down := s.engine.StepDown(ctx, k.stream, ""); down != nil && ctx.Err() == nil {
+			s.Logger.Warn("the leadership of a shard could not be handed on", "topic", k.topic, "shard", k.number, "error", down)
+		}
+	}
+	return err
 }
 
 // closeAll closes shards side by side: each may have to wait for its window.

@@ -110,6 +110,8 @@ func (l eventList) Append(context.Context, string, int64, string, []byte) error 
 	return errors.ErrUnsupported
 }
 
+func (l eventList) Live(ctx context.Context) iter.Seq2[topics.Event, error] { return l.Events(ctx) }
+
 func (l eventList) Events(context.Context) iter.Seq2[topics.Event, error] {
 	return func(yield func(topics.Event, error) bool) {
 		for _, e := range l {

@@ -141,6 +141,15 @@ func (e *Engine) OpenStream(ctx context.Context, s Stream) (StreamInfo, error) {
 	return a.info(), nil
 }
 
+// Lookup answers what a stream is and holds, whatever its settings. One that does not exist is an *[UnknownStreamError].
+func (e *Engine) Lookup(ctx context.Context, stream string) (StreamInfo, error) {
+	a, err := e.stream(ctx, stream)
+	if err != nil {
+		return StreamInfo{}, err
+	}
+	return a.info(), nil
+}
+
 // Bounds are the sequences of the oldest and the newest message. Of a stream without messages the first is the one after the last;
 // the last is 0 when there never was one.
 func (e *Engine) Bounds(ctx context.Context, stream string) (first, last uint64, err error) {

@@ -11,7 +11,7 @@ import (
 var errIncomplete = errors.New("the request lacks what it is about")
 
 // handler carries out one kind of catalogue request.
-type handler func(ctx context.Context, c Catalogue, req wire.TopicRequest) ([]wire.TopicInfo, error)
+type handler func(ctx context.Context, c Catalogue, req wire.TopicRequest) (wire.TopicResponse, error)
 
 // catalogue answers one kind of catalogue request.
 func (s *Server) catalogue(c Catalogue, handle handler) nats.MsgHandler {
@@ -30,14 +30,14 @@ func (s *Server) catalogue(c Catalogue, handle handler) nats.MsgHandler {
 				answer(msg, wire.TopicResponse{Code: wire.Invalid, Detail: err.Error()})
 				return
 			}
-			topics, err := handle(s.ctx, c, req)
+			r, err := handle(s.ctx, c, req)
 			switch {
 			case errors.Is(err, errIncomplete):
 				answer(msg, wire.TopicResponse{Code: wire.Invalid, Detail: err.Error()})
 			case err != nil:
 				answer(msg, wire.TopicResponse{Code: c.Code(err), Detail: err.Error()})
 			default:
-				answer(msg, wire.TopicResponse{Code: wire.OK, Topics: topics})
+				answer(msg, r)
 			}
 		})
 		if !started {
@@ -46,26 +46,40 @@ func (s *Server) catalogue(c Catalogue, handle handler) nats.MsgHandler {
 	}
 }
 
-func create(ctx context.Context, c Catalogue, req wire.TopicRequest) ([]wire.TopicInfo, error) {
+func create(ctx context.Context, c Catalogue, req wire.TopicRequest) (wire.TopicResponse, error) {
 	if req.Spec == nil {
-		return nil, errIncomplete
+		return wire.TopicResponse{}, errIncomplete
 	}
-	t, err := c.Create(ctx, *req.Spec)
-	return []wire.TopicInfo{t}, err
+	return one(c.Create(ctx, *req.Spec))
 }
 
-func describe(ctx context.Context, c Catalogue, req wire.TopicRequest) ([]wire.TopicInfo, error) {
+func describe(ctx context.Context, c Catalogue, req wire.TopicRequest) (wire.TopicResponse, error) {
 	if req.Name == "" {
-		return nil, errIncomplete
+		return wire.TopicResponse{}, errIncomplete
 	}
-	t, err := c.Describe(ctx, req.Name)
-	return []wire.TopicInfo{t}, err
+	return one(c.Describe(ctx, req.Name))
 }
 
-func list(ctx context.Context, c Catalogue, _ wire.TopicRequest) ([]wire.TopicInfo, error) {
-	return c.List(ctx)
+func list(ctx context.Context, c Catalogue, _ wire.TopicRequest) (wire.TopicResponse, error) {
+	topics, err := c.List(ctx)
+	return wire.TopicResponse{Topics: topics}, err
 }
 
-func remove(ctx context.Context, c Catalogue, req wire.TopicRequest) ([]wire.TopicInfo, error) {
-	return nil, c.Delete(ctx, req.ID)
+func nodes(ctx context.Context, c Catalogue, _ wire.TopicRequest) (wire.TopicResponse, error) {
+	return wire.TopicResponse{Nodes: c.Nodes(ctx)}, nil
+}
+
+func alter(ctx context.Context, c Catalogue, req wire.TopicRequest) (wire.TopicResponse, error) {
+	if req.Change == nil {
+		return wire.TopicResponse{}, errIncomplete
+	}
+	return one(c.Alter(ctx, req.ID, *req.Change))
+}
+
+func remove(ctx context.Context, c Catalogue, req wire.TopicRequest) (wire.TopicResponse, error) {
+	return wire.TopicResponse{}, c.Delete(ctx, req.ID)
+}
+
+func one(t wire.TopicInfo, err error) (wire.TopicResponse, error) {
+	return wire.TopicResponse{Topics: []wire.TopicInfo{t}}, err
 }

@@ -31,7 +31,9 @@ type Shard interface {
 type Catalogue interface {
 	Create(ctx context.Context, spec wire.TopicSpec) (wire.TopicInfo, error)
 	Describe(ctx context.Context, name string) (wire.TopicInfo, error)
+	Nodes(ctx context.Context) []wire.NodeInfo
 	List(ctx context.Context) ([]wire.TopicInfo, error)
+	Alter(ctx context.Context, id uuid.UUID, change wire.TopicChange) (wire.TopicInfo, error)
 	Delete(ctx context.Context, id uuid.UUID) error
 	Code(err error) wire.Code
 }
@@ -69,6 +71,7 @@ type Server struct {
 	mu       sync.Mutex
 	sessions map[uint64]*line
 	admin    []*nats.Subscription
+	changes  []*nats.Subscription
 	closed   bool
 }
 
@@ -103,15 +106,13 @@ func NewServer(ctx context.Context, cfg Config) *Server {
 	return s
 }
 
-// Serve begins to answer catalogue requests.
+// nodesQueue has one node of a cluster answer what any of them can, the nearest first.
+const nodesQueue = "nodes"
+
+// Serve begins to answer questions about topics, which any node of a cluster can.
 func (s *Server) Serve(c Catalogue) error {
-	for subject, handle := range map[string]handler{
-		wire.SubjectTopicCreate:   create,
-		wire.SubjectTopicDescribe: describe,
-		wire.SubjectTopicList:     list,
-		wire.SubjectTopicDelete:   remove,
-	} {
-		sub, err := s.cfg.Reads.Subscribe(subject, s.catalogue(c, handle))
+	for subject, handle := range map[string]handler{wire.SubjectTopicDescribe: describe, wire.SubjectTopicList: list, wire.SubjectCluster: nodes} {
+		sub, err := s.cfg.Reads.QueueSubscribe(subject, nodesQueue, s.catalogue(c, handle))
 		if err != nil {
 			return fmt.Errorf("subscribing to %s: %w", subject, err)
 		}
@@ -120,6 +121,34 @@ func (s *Server) Serve(c Catalogue) error {
 		s.mu.Unlock()
 	}
 	return s.cfg.Reads.FlushTimeout(subscribeTimeout)
+}
+
+// ServeChanges begins to take changes of topics: they go to the node that leads the catalogue.
+func (s *Server) ServeChanges(c Catalogue) error {
+	var subs []*nats.Subscription
+	for subject, handle := range map[string]handler{wire.SubjectTopicCreate: create, wire.SubjectTopicAlter: alter, wire.SubjectTopicDelete: remove} {
+		sub, err := s.cfg.Reads.Subscribe(subject, s.catalogue(c, handle))
+		if err != nil {
+			return errors.Join(fmt.Errorf("subscribing to %s: %w", subject, err), unsubscribe(subs))
+		}
+		subs = append(subs, sub)
+	}
+	s.mu.Lock()
+	old := s.changes
+	if s.changes = subs; s.closed {
+		old, s.changes = append(old, subs...), nil
+	}
+	s.mu.Unlock()
+	return errors.Join(unsubscribe(old), s.cfg.Reads.FlushTimeout(subscribeTimeout))
+}
+
+// StopChanges ends what ServeChanges began. Changes that have arrived are still answered.
+func (s *Server) StopChanges() error {
+	s.mu.Lock()
+	subs := s.changes
+	s.changes = nil
+	s.mu.Unlock()
+	return unsubscribe(subs)
 }
 
 // Open makes a session reachable.
@@ -187,8 +216,8 @@ func unsubscribe(subs []*nats.Subscription) error {
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
-	subs, lines := s.admin, s.sessions
-	s.admin, s.sessions = nil, map[uint64]*line{}
+	subs, lines := append(s.admin, s.changes...), s.sessions
+	s.admin, s.changes, s.sessions = nil, nil, map[uint64]*line{}
 	s.mu.Unlock()
 	for _, l := range lines {
 		subs = append(subs, l.reads...)

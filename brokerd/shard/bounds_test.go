@@ -237,7 +237,7 @@ func TestLagIsBounded(t *testing.T) {
 
 // TestRetentionComesToAnEnd: records that come faster than snapshots are written do not keep the log from being cut.
 func TestRetentionComesToAnEnd(t *testing.T) {
-	f := openBatches(t, Config{Kind: wire.KindPlain, Retention: wire.Retention{AgeMS: 1}})
+	f := openBatches(t, Config{Kind: wire.KindPlain, Retention: NewRetentionPolicy(wire.Retention{AgeMS: 1})})
 	if err := f.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -96,7 +96,7 @@ func TestCopiedLog(t *testing.T) {
 
 // TestCopyOfALogThatWasCut: what retention has taken away is not in the copy, and what is left stands at its offsets.
 func TestCopyOfALogThatWasCut(t *testing.T) {
-	f := openBatches(t, Config{Kind: wire.KindPlain, Retention: wire.Retention{Bytes: 1 << 20}})
+	f := openBatches(t, Config{Kind: wire.KindPlain, Retention: NewRetentionPolicy(wire.Retention{Bytes: 1 << 20})})
 	value := noise(8 << 10)
 	for i := range int32(600) {
 		f.mustProduce(7, i%2, i+1, pair{"", fmt.Sprint(i, value)})

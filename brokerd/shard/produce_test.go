@@ -256,7 +256,7 @@ func noise(n int) string {
 // TestRetentionByBytes: the oldest records go, over all partitions; log, segments and index agree on what is left, also when they are made anew.
 func TestRetentionByBytes(t *testing.T) {
 	const keep = 4 << 20
-	f := openBatches(t, Config{Kind: wire.KindPlain, Retention: wire.Retention{Bytes: keep}})
+	f := openBatches(t, Config{Kind: wire.KindPlain, Retention: NewRetentionPolicy(wire.Retention{Bytes: keep})})
 	value := noise(8 << 10)
 	for i := range int32(1500) { // 12 MiB
 		f.mustProduce(7, i%2, i+1, pair{"", fmt.Sprint(i, value)})
@@ -318,7 +318,7 @@ func TestRetentionByBytes(t *testing.T) {
 }
 
 func TestRetentionByAge(t *testing.T) {
-	f := openBatches(t, Config{Kind: wire.KindPlain, Retention: wire.Retention{AgeMS: 60_000}})
+	f := openBatches(t, Config{Kind: wire.KindPlain, Retention: NewRetentionPolicy(wire.Retention{AgeMS: 60_000})})
 	for i := range int32(10) {
 		f.mustProduce(7, 0, i+1, pair{"", fmt.Sprint(i)})
 		f.now = f.now.Add(10 * time.Second)
@@ -341,6 +341,44 @@ func TestRetentionByAge(t *testing.T) {
 	f.turn()
 	if got := f.values(0); len(got) != 1 {
 		t.Errorf("after the clock went back: %q", got)
+	}
+}
+
+// TestRetentionIsAltered: a shard that runs keeps more, or less, from the moment at which it is told.
+func TestRetentionIsAltered(t *testing.T) {
+	policy := NewRetentionPolicy(wire.Retention{})
+	f := openBatches(t, Config{Kind: wire.KindPlain, Retention: policy})
+	value := noise(64 << 10)
+	n := int32(0)
+	produce := func(records int32) {
+		for range records {
+			n++
+			f.mustProduce(7, 0, n, pair{"", value})
+			f.turn()
+		}
+	}
+	produce(64) // 4 MiB
+	if f.start(0) != 0 {
+		t.Fatalf("without a retention the partition begins at %d", f.start(0))
+	}
+	policy.Set(wire.Retention{Bytes: 2 << 20})
+	produce(64)
+	kept := int64(n) - f.start(0)
+	if kept < 32 || kept > 32+17 { // 2 MiB, and up to a snapshot's distance, 1 MiB, more
+		t.Errorf("%d records are kept, want 32 or little more", kept)
+	}
+	policy.Set(wire.Retention{Bytes: 8 << 20})
+	start := f.start(0)
+	produce(64)
+	if f.start(0) != start {
+		t.Errorf("the partition begins at %d, although more is to be kept than from %d on", f.start(0), start)
+	}
+	policy.Set(wire.Retention{AgeMS: 1000})
+	f.turn()
+	f.now = f.now.Add(time.Hour)
+	f.turn()
+	if f.start(0) != int64(n) {
+		t.Errorf("an hour later the partition begins at %d, of %d", f.start(0), n)
 	}
 }
 
@@ -380,7 +418,7 @@ func TestDeleteBefore(t *testing.T) {
 
 // TestCutComesBack: after a power loss the engine may show messages again that it had removed. The partition does not begin earlier again.
 func TestCutComesBack(t *testing.T) {
-	f := openBatches(t, Config{Kind: wire.KindPlain, Retention: wire.Retention{Bytes: 1 << 20}})
+	f := openBatches(t, Config{Kind: wire.KindPlain, Retention: NewRetentionPolicy(wire.Retention{Bytes: 1 << 20})})
 	value := noise(64 << 10)
 	for i := range int32(100) {
 		f.mustProduce(7, 0, i+1, pair{"", fmt.Sprint(i, value)})

@@ -77,7 +77,7 @@ func (r *retention) expire(ctx context.Context) error {
 	s := r.shard
 	for range 2 {
 		at := s.store.appliedState()
-		starts, due := planSnapshot(s.cfg.Retention, &at, s.cfg.Clock().UnixMilli())
+		starts, due := planSnapshot(s.cfg.Retention.get(), &at, s.cfg.Clock().UnixMilli())
 		if !due {
 			return nil
 		}

@@ -19,10 +19,10 @@ type Config struct {
 	LogID  uuid.UUID
 	Layout Layout
 
-	Kind         string         // of the topic, default versioned
-	Retention    wire.Retention // of a plain topic; the bytes are those of the whole shard
-	ProducerTime bool           // batches keep the record times that their producers set
-	Replicated   bool           // other nodes have copies of the log, and may lead it
+	Kind         string           // of the topic, default versioned
+	Retention    *RetentionPolicy // of a plain topic; nil: it keeps everything
+	ProducerTime bool             // batches keep the record times that their producers set
+	Replicated   bool             // other nodes have copies of the log, and may lead it
 
 	Logger *slog.Logger // default: discards
 	Clock  func() time.Time

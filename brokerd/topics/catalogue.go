@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -27,16 +28,23 @@ type Event struct {
 type Log interface {
 	// Append adds one event to a stream at exactly the version after expected, or answers ErrConflict.
 	Append(ctx context.Context, stream string, expected int64, typ string, data []byte) error
-	// Events yields all events in the order of the log.
+	// Events yields all events in the order of the log, as far as this node has them.
 	Events(ctx context.Context) iter.Seq2[Event, error]
+	// Live is Events and, from then on, those that come, until ctx ends.
+	Live(ctx context.Context) iter.Seq2[Event, error]
 }
 
 // ErrConflict is the answer of a Log to an append whose expected version does not hold.
 var ErrConflict = errors.New("the catalogue has changed")
 
-// Shards starts and removes what a topic consists of. Both do nothing where there is nothing left to do.
+// Shards starts and removes what a topic consists of. Both do nothing where there is nothing left to do. Alter tells what runs what it is to be
+// from now on; what is started later is told by Start.
 type Shards interface {
+	// Start starts this node's part of a topic; of one that is being created it makes the log before.
 	Start(ctx context.Context, t Topic) error
+	Alter(t Topic)
+	// Stop ends this node's part of a topic that is being deleted, and Remove deletes its log as well.
+	Stop(ctx context.Context, t Topic) error
 	Remove(ctx context.Context, t Topic) error
 }
 
@@ -44,6 +52,11 @@ type Shards interface {
 type Config struct {
 	Shards int              // of a topic that does not say, default 1
 	Clock  func() time.Time // default time.Now
+
+	// Nodes is how many the cluster has, default 1: with more a topic has three copies unless it says otherwise, and [Catalogue.Lead] and
+	// [Catalogue.Follow] do what Open does on a single node.
+	Nodes  int
+	Logger *slog.Logger // default: discards
 }
 
 // Catalogue knows the topics.
@@ -52,10 +65,15 @@ type Catalogue struct {
 	shards Shards
 	cfg    Config
 
-	change sync.Mutex // held for the whole of a change; taken before mu
+	change   sync.Mutex // held for the whole of a change; taken before the others
+	starting sync.Mutex // held while a topic is started; taken before mu
 
-	mu     sync.RWMutex
-	byName map[string]Topic
+	mu      sync.RWMutex
+	byName  map[string]Topic
+	ended   map[uuid.UUID]Topic // deleted, and not stopped yet
+	altered map[uuid.UUID]Topic // by another node, and not told to the shards yet
+	read    int64               // events that Follow has taken in
+	more    chan struct{}       // closed when it has taken in another; nil: nobody waits
 }
 
 // Open reads the catalogue, starts the topics that are ready and finishes creations and deletions that were cut off.
@@ -63,10 +81,16 @@ func Open(ctx context.Context, log Log, shards Shards, cfg Config) (*Catalogue, 
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
-	cfg.Shards = max(cfg.Shards, 1)
-	c := &Catalogue{log: log, shards: shards, cfg: cfg, byName: map[string]Topic{}}
-	if err := c.read(ctx); err != nil {
+	cfg.Shards, cfg.Nodes = max(cfg.Shards, 1), max(cfg.Nodes, 1)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	c := &Catalogue{log: log, shards: shards, cfg: cfg, byName: map[string]Topic{}, ended: map[uuid.UUID]Topic{}, altered: map[uuid.UUID]Topic{}}
+	if err := c.load(ctx); err != nil {
 		return nil, err
+	}
+	if cfg.Nodes > 1 {
+		return c, nil
 	}
 	for _, t := range c.sorted() {
 		var err error
@@ -85,7 +109,7 @@ func Open(ctx context.Context, log Log, shards Shards, cfg Config) (*Catalogue, 
 	return c, nil
 }
 
-func (c *Catalogue) read(ctx context.Context) error {
+func (c *Catalogue) load(ctx context.Context) error {
 	byName := map[string]Topic{}
 	for e, err := range c.log.Events(ctx) {
 		if err != nil {
@@ -105,7 +129,7 @@ func (c *Catalogue) read(ctx context.Context) error {
 
 // Create creates a topic. It returns when the topic can be used. Errors: ErrExists, ErrInvalid.
 func (c *Catalogue) Create(ctx context.Context, spec wire.TopicSpec) (Topic, error) {
-	spec, err := complete(spec, c.cfg.Shards)
+	spec, err := complete(spec, c.cfg)
 	if err != nil {
 		return Topic{}, err
 	}
@@ -135,6 +159,32 @@ func (c *Catalogue) Create(ctx context.Context, spec wire.TopicSpec) (Topic, err
 		return Topic{}, err
 	}
 	return c.start(ctx, t)
+}
+
+// Alter changes a topic that serves on. A change to what is already so does nothing. Errors: ErrUnknown, ErrInvalid.
+func (c *Catalogue) Alter(ctx context.Context, id uuid.UUID, change wire.TopicChange) (Topic, error) {
+	c.change.Lock()
+	defer c.change.Unlock()
+	t, ok := c.ByID(id)
+	if !ok {
+		return Topic{}, fmt.Errorf("%w: no topic has the id %s", ErrUnknown, id)
+	}
+	spec, err := complete(changed(t.TopicSpec, change), c.cfg)
+	if err != nil {
+		return Topic{}, err
+	}
+	if spec == t.TopicSpec {
+		return t, nil
+	}
+	data, err := json.Marshal(altered{Retention: spec.Retention})
+	if err != nil {
+		return Topic{}, fmt.Errorf("encoding the change of topic %q: %w", t.Name, err)
+	}
+	if t, err = c.record(ctx, t, typeAltered, data); err != nil {
+		return Topic{}, err
+	}
+	c.shards.Alter(t)
+	return t, nil
 }
 
 // Delete removes a topic with everything in it. Errors: ErrUnknown.
@@ -174,7 +224,7 @@ func (c *Catalogue) List() []Topic {
 }
 
 func (c *Catalogue) start(ctx context.Context, t Topic) (Topic, error) {
-	if err := c.shards.Start(ctx, t); err != nil {
+	if err := c.startReady(ctx, t); err != nil {
 		return t, err
 	}
 	return c.record(ctx, t, typeReady, nil)
@@ -200,7 +250,7 @@ func (c *Catalogue) record(ctx context.Context, t Topic, typ string, data []byte
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.byName[name] = t
+	c.remember(name, t)
 	return t, nil
 }
 

@@ -50,9 +50,12 @@ func (l *ramLog) Events(context.Context) iter.Seq2[Event, error] {
 	}
 }
 
+func (l *ramLog) Live(ctx context.Context) iter.Seq2[Event, error] { return l.Events(ctx) }
+
 // ramShards remembers what runs and what keeps data.
 type ramShards struct {
 	running, data map[uuid.UUID]bool
+	altered       []Topic
 	fail          error
 }
 
@@ -66,6 +69,13 @@ func (s *ramShards) Start(_ context.Context, t Topic) error {
 	}
 	s.running[t.ID], s.data[t.ID] = true, true
 	return nil
+}
+
+func (s *ramShards) Alter(t Topic) { s.altered = append(s.altered, t) }
+
+func (s *ramShards) Stop(_ context.Context, t Topic) error {
+	delete(s.running, t.ID)
+	return s.fail
 }
 
 func (s *ramShards) Remove(_ context.Context, t Topic) error {
@@ -128,6 +138,50 @@ func TestLife(t *testing.T) {
 	}
 	if got, ok := again.ByID(second.ID); !ok || got.Name != "events" {
 		t.Errorf("by id: %+v, %t", got, ok)
+	}
+}
+
+func TestAlter(t *testing.T) {
+	log, shards := &ramLog{failAfter: 100}, newRAMShards()
+	c := open(t, log, shards)
+	clicks, err := c.Create(t.Context(), wire.TopicSpec{Name: "clicks", Kind: wire.KindPlain, Retention: wire.Retention{AgeMS: 5}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := wire.TopicChange{RetentionBytes: new(int64(7))}
+	want := wire.Retention{AgeMS: 5, Bytes: 7}
+	for range 2 { // a second time it changes nothing
+		got, err := c.Alter(t.Context(), clicks.ID, size)
+		if err != nil || got.Retention != want || got.State != Ready {
+			t.Errorf("altered: %+v, %v", got, err)
+		}
+	}
+	if len(shards.altered) != 1 || shards.altered[0].Retention != want {
+		t.Errorf("the shards were told %+v", shards.altered)
+	}
+	if got, _ := open(t, log, newRAMShards()).ByName("clicks"); got.Retention != want {
+		t.Errorf("after a restart: %+v", got.Retention)
+	}
+
+	for _, change := range []wire.TopicChange{{RetentionBytes: new(int64(-1))}, {RetentionAgeMS: new(int64(-1))}} {
+		if _, err := c.Alter(t.Context(), clicks.ID, change); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%+v: %v", change, err)
+		}
+	}
+	events, err := c.Create(t.Context(), wire.TopicSpec{Name: "events"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Alter(t.Context(), events.ID, size); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "versioned") {
+		t.Errorf("a versioned topic: %v", err)
+	}
+	if _, err := c.Alter(t.Context(), uuid.New(), size); !errors.Is(err, ErrUnknown) {
+		t.Errorf("altering nothing: %v", err)
+	}
+	log.failAfter = 0
+	_, err = c.Alter(t.Context(), clicks.ID, wire.TopicChange{RetentionAgeMS: new(int64(0))})
+	if got, _ := c.ByName("clicks"); !errors.Is(err, errCrash) || got.Retention != want || len(shards.altered) != 1 {
+		t.Errorf("a change that was not recorded: %v, %+v, told %+v", err, got.Retention, shards.altered)
 	}
 }
 

@@ -8,7 +8,7 @@
 //
 // # States
 //
-// A topic is creating, then ready, then deleting, then gone. The id is drawn when it is created and is part of every name that is derived
+// A topic is creating, then ready, then deleting, then gone. While it is ready it can be altered: its retention, and nothing else. The id is drawn when it is created and is part of every name that is derived
 // from the topic: what belonged to a deleted topic can reach nothing of a later one of the same name.
 //
 // # Failure

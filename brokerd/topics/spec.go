@@ -14,7 +14,7 @@ var (
 	ErrInvalid = errors.New("invalid topic")
 )
 
-// InvalidError says what is wrong with a topic to be created. It is an ErrInvalid.
+// InvalidError says what is wrong with a topic as it is to be. It is an ErrInvalid.
 type InvalidError struct{ Topic, Reason string }
 
 func (e *InvalidError) Error() string { return fmt.Sprintf("topic %q: %s", e.Topic, e.Reason) }
@@ -25,8 +25,11 @@ func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
 // PartitionsDefault is the number of partitions of a topic that does not say.
 const PartitionsDefault = 8
 
+// replicasDefault outlives the loss of one node. In a cluster there are at least as many.
+const replicasDefault = 3
+
 // complete fills in the defaults and checks the rest.
-func complete(s wire.TopicSpec, shardsDefault int) (wire.TopicSpec, error) {
+func complete(s wire.TopicSpec, cfg Config) (wire.TopicSpec, error) {
 	if s.Kind == "" {
 		s.Kind = wire.KindVersioned
 	}
@@ -34,7 +37,10 @@ func complete(s wire.TopicSpec, shardsDefault int) (wire.TopicSpec, error) {
 		s.Partitions = PartitionsDefault
 	}
 	if s.Shards == 0 {
-		s.Shards = min(shardsDefault, s.Partitions)
+		s.Shards = min(cfg.Shards, s.Partitions)
+	}
+	if s.Replicas == 0 {
+		s.Replicas = min(replicasDefault, cfg.Nodes)
 	}
 	refuse := func(format string, args ...any) (wire.TopicSpec, error) {
 		return s, &InvalidError{Topic: s.Name, Reason: fmt.Sprintf(format, args...)}
@@ -54,10 +60,25 @@ func complete(s wire.TopicSpec, shardsDefault int) (wire.TopicSpec, error) {
 		return refuse("only plain topics have a retention and keep the producer's time, this one is %s", s.Kind)
 	case s.Partitions < 1 || s.Partitions > wire.PartitionsMax:
 		return refuse("%d partitions: 1 to %d are possible", s.Partitions, wire.PartitionsMax)
+	case s.Replicas != 1 && s.Replicas != 3 && s.Replicas != 5:
+		return refuse("%d replicas: there can be 1, 3 or 5", s.Replicas)
+	case s.Replicas > cfg.Nodes:
+		return refuse("%d replicas: there are only %d nodes", s.Replicas, cfg.Nodes)
 	case s.Shards < 1 || s.Shards > s.Partitions:
 		return refuse("%d shards: there can be 1 to as many as partitions (%d)", s.Shards, s.Partitions)
 	}
 	return s, nil
+}
+
+// changed lays a change over what a topic is.
+func changed(s wire.TopicSpec, c wire.TopicChange) wire.TopicSpec {
+	if c.RetentionAgeMS != nil {
+		s.Retention.AgeMS = *c.RetentionAgeMS
+	}
+	if c.RetentionBytes != nil {
+		s.Retention.Bytes = *c.RetentionBytes
+	}
+	return s
 }
 
 func validName(name string) bool {

@@ -39,10 +39,16 @@ type created struct {
 	Created time.Time      `json:"created"`
 }
 
+// altered is what changed of a topic: all of it as it is from now on, so that it is folded without knowing what was before.
+type altered struct {
+	Retention wire.Retention `json:"retention"`
+}
+
 // The types of the catalogue's events.
 const (
 	typeCreated  = "topic.created"
 	typeReady    = "topic.ready"
+	typeAltered  = "topic.altered"
 	typeDeleting = "topic.deleting"
 	typeGone     = "topic.gone"
 )
@@ -59,6 +65,12 @@ func (t Topic) evolve(e Event) (Topic, error) {
 		return Topic{TopicSpec: c.Spec, ID: c.ID, LogID: c.LogID, Created: c.Created, State: Creating, version: e.Version}, nil
 	case typeReady:
 		t.State = Ready
+	case typeAltered:
+		var a altered
+		if err := json.Unmarshal(e.Data, &a); err != nil {
+			return t, fmt.Errorf("catalogue: version %d of stream %q: %w", e.Version, e.Stream, err)
+		}
+		t.Retention = a.Retention
 	case typeDeleting:
 		t.State = Deleting
 	case typeGone:

@@ -55,7 +55,8 @@ func FuzzDeleteBeforeResponse(f *testing.F) { fuzzMessage(f, new(DeleteBeforeRes
 func topicSamples() (TopicRequest, TopicResponse) {
 	id := uuid.MustParse("0190b5a4-7c7e-7000-8000-0123456789ab")
 	spec := TopicSpec{Name: "clicks", Kind: KindPlain, Partitions: 2, Shards: 1, Retention: Retention{AgeMS: 1 << 40, Bytes: 1}, ProducerTime: true}
-	return TopicRequest{Spec: &spec, Name: "clicks", ID: id}, TopicResponse{Code: TopicExists, Detail: "it exists", Topics: []TopicInfo{{
+	change := TopicChange{RetentionAgeMS: new(int64(1 << 40)), RetentionBytes: new(int64(0))}
+	return TopicRequest{Spec: &spec, Change: &change, Name: "clicks", ID: id}, TopicResponse{Code: TopicExists, Detail: "it exists", Topics: []TopicInfo{{
 		TopicSpec: spec, ID: id, LogID: id, State: "ready", Created: time.UnixMilli(1750000000000).UTC(),
 		Shard: []ShardInfo{{State: ShardServing, Epoch: 3, Session: 1<<64 - 1, Partitions: []PartitionInfo{{Partition: 1, HighWatermark: 9}}}},
 	}}}

@@ -6,11 +6,13 @@ import (
 	"github.com/google/uuid"
 )
 
-// Subjects of the catalogue requests, answered by any node.
+// Subjects of the catalogue requests. Questions are answered by any node, changes by the one that leads the catalogue.
 const (
 	SubjectTopicCreate   = "strand.topics.create"
 	SubjectTopicDescribe = "strand.topics.describe"
 	SubjectTopicList     = "strand.topics.list"
+	SubjectCluster       = "strand.cluster.describe"
+	SubjectTopicAlter    = "strand.topics.alter"
 	SubjectTopicDelete   = "strand.topics.delete"
 )
 

@@ -14,6 +14,9 @@ type TopicSpec struct {
 	Shards     int       `json:"shards"`
 	Retention  Retention `json:"retention,omitzero"` // of a plain topic
 
+	// Replicas is the number of nodes that have a copy: 1, 3 or 5.
+	Replicas int `json:"replicas,omitempty"`
+
 	// ProducerTime keeps the record times that producers set. Else a record's time is when it was stored. Plain topics only.
 	ProducerTime bool `json:"producerTime,omitempty"`
 }
@@ -48,6 +51,7 @@ const (
 	ShardFencing    = "fencing"
 	ShardFollow     = "follow"
 	ShardRebuilding = "rebuilding" // its caches, from the log
+	ShardNoQuorum   = "no quorum"  // its node sees fewer than half of the others
 	ShardNoStorage  = "no storage" // the disk is full or fails, so that it cannot even begin to serve
 	ShardCorrupt    = "corrupt"
 	ShardDiverged   = "diverged"
@@ -62,6 +66,15 @@ type ShardInfo struct {
 	Epoch      uint64          `json:"epoch"`
 	Session    uint64          `json:"session,string"`
 	Partitions []PartitionInfo `json:"partitions"`
+	Replicas   []ReplicaInfo   `json:"replicas,omitempty"` // the copies of all nodes that have one, this one's included; none on a single node
+}
+
+// ReplicaInfo says how far one node's copy of a shard is. It is in sync when it has all that could be read a moment ago.
+type ReplicaInfo struct {
+	Node   string `json:"node"`
+	Alive  bool   `json:"alive"`
+	InSync bool   `json:"inSync"`
+	Lag    int64  `json:"lag"` // records behind, over all partitions
 }
 
 // PartitionInfo is the readable range of one partition: [Start, HighWatermark).
@@ -71,11 +84,18 @@ type PartitionInfo struct {
 	HighWatermark int64 `json:"highWatermark"`
 }
 
-// TopicRequest is the body of the catalogue requests. Create uses Spec; Describe uses Name; Delete uses ID; List uses nothing.
+// TopicChange is what can be changed of a topic. What is nil stays as it is.
+type TopicChange struct {
+	RetentionAgeMS *int64 `json:"retentionAgeMs,omitempty"`
+	RetentionBytes *int64 `json:"retentionBytes,omitempty"`
+}
+
+// TopicRequest is the body of the catalogue requests. Create uses Spec; Describe uses Name; Alter uses ID and Change; Delete uses ID; List uses nothing.
 type TopicRequest struct {
-	Spec *TopicSpec `json:"spec,omitempty"`
-	Name string     `json:"name,omitempty"`
-	ID   uuid.UUID  `json:"id,omitzero"`
+	Spec   *TopicSpec   `json:"spec,omitempty"`
+	Change *TopicChange `json:"change,omitempty"`
+	Name   string       `json:"name,omitempty"`
+	ID     uuid.UUID    `json:"id,omitzero"`
 }
 
 // TopicResponse answers them all.
@@ -83,6 +103,14 @@ type TopicResponse struct {
 	Code   Code        `json:"code"`
 	Detail string      `json:"detail,omitempty"`
 	Topics []TopicInfo `json:"topics,omitempty"`
+	Nodes  []NodeInfo  `json:"nodes,omitempty"`
+}
+
+// NodeInfo is one node of a cluster, as the node that was asked sees it.
+type NodeInfo struct {
+	Node  string `json:"node"`
+	URL   string `json:"url"` // where clients reach it
+	Alive bool   `json:"alive"`
 }
 
 // ShardOf is the shard that holds a partition of a topic: partitions are dealt to the shards in turn.

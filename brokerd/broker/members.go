@@ -1,0 +1,279 @@
+package broker
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/strandlog/strand/brokerd/engine"
+	"github.com/strandlog/strand/brokerd/topics"
+	"github.com/strandlog/strand/internal/wire"
+)
+
+const (
+	aliveEvery      = 500 * time.Millisecond
+	aliveMax        = 3 * time.Second // without a sign of life, a node counts as gone
+	askTimeout      = 500 * time.Millisecond
+	replicasMaxAge  = 500 * time.Millisecond // of what the engine said of a stream's copies
+	subjectAlive    = "node.alive"
+	subjectShardsOf = "node.shards." // and a node's name
+)
+
+// members is what a node of a cluster knows of the others: who is alive, and what they say of their shards. Nothing rests on it: a wrong answer costs
+// a client another question.
+type members struct {
+	node   string
+	size   int // nodes of the cluster
+	url    string
+	engine *engine.Engine
+	conn   *nats.Conn // in the log's account, where clients cannot be
+	logger *slog.Logger
+
+	ctx  context.Context //nolint:containedctx // the lifetime of the answers that close ends
+	stop context.CancelFunc
+	done sync.WaitGroup
+
+	mu       sync.Mutex
+	seen     map[string]seen
+	replicas map[string]replicas // of engine streams that this node leads
+}
+
+// seen is a node's newest sign of life.
+type seen struct {
+	at  time.Time
+	url string
+}
+
+// replicas are the copies of an engine stream, as of a moment ago.
+type replicas struct {
+	at   time.Time
+	list []engine.Replica
+}
+
+// alive is a sign of life.
+type alive struct {
+	Node string `json:"node"`
+	URL  string `json:"url"`
+}
+
+func joinMembers(ctx context.Context, e *engine.Engine, node string, size int, logger *slog.Logger) (*members, error) {
+	conn, err := e.LogConn(nats.Name("members"))
+	if err != nil {
+		return nil, err
+	}
+	m := &members{node: node, size: size, url: e.ClientURL(), engine: e, conn: conn, logger: logger, seen: map[string]seen{}, replicas: map[string]replicas{}}
+	if _, err := conn.Subscribe(subjectAlive, m.heard); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("listening for the other nodes: %w", err)
+	}
+	m.ctx, m.stop = context.WithCancel(context.WithoutCancel(ctx))
+	m.done.Go(func() { m.beat(m.ctx) })
+	return m, nil
+}
+
+// serve answers what other nodes ask of this one's shards.
+func (m *members) serve(local func(ctx context.Context, topic uuid.UUID) []wire.ShardInfo) error {
+	_, err := m.conn.Subscribe(subjectShardsOf+m.node, func(msg *nats.Msg) {
+		id, err := uuid.ParseBytes(msg.Data)
+		if err != nil {
+			return
+		}
+		m.done.Go(func() {
+			answer, err := json.Marshal(local(m.ctx, id))
+			if err == nil {
+				err = msg.Respond(answer)
+			}
+			if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+				m.logger.Warn("another node's question could not be answered", "error", err)
+			}
+		})
+	})
+	return err
+}
+
+func (m *members) beat(ctx context.Context) {
+	tick := time.NewTicker(aliveEvery)
+	defer tick.Stop()
+	sign, err := json.Marshal(alive{Node: m.node, URL: m.url})
+	for err == nil {
+		if err = m.conn.Publish(subjectAlive, sign); err != nil {
+			break
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+	m.logger.Error("the other nodes cannot be told that this one is alive", "error", err)
+}
+
+func (m *members) heard(msg *nats.Msg) {
+	var a alive
+	if err := json.Unmarshal(msg.Data, &a); err != nil || a.Node == "" || a.Node == m.node {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, known := m.seen[a.Node]; !known && len(m.seen) >= m.size-1 {
+		m.forgetOne()
+	}
+	m.seen[a.Node] = seen{at: time.Now(), url: a.URL}
+}
+
+// forgetOne makes room for a node that took another one's place.
+func (m *members) forgetOne() {
+	var oldest string
+	for node, s := range m.seen {
+		if oldest == "" || s.at.Before(m.seen[oldest].at) {
+			oldest = node
+		}
+	}
+	delete(m.seen, oldest)
+}
+
+func (m *members) close(context.Context) error {
+	m.stop()
+	m.conn.Close()
+	m.done.Wait()
+	return nil
+}
+
+func (m *members) nodes() int { return m.size }
+
+// others are the names of the other nodes that are alive.
+func (m *members) others() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var names []string
+	for node, s := range m.seen {
+		if time.Since(s.at) < aliveMax {
+			names = append(names, node)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// quorum says whether more than half of the nodes are alive, this one included.
+func (m *members) quorum() bool { return 2*(len(m.others())+1) > m.size }
+
+// complete adds what a node of a cluster knows more of a shard that it has a copy of.
+func (m *members) complete(ctx context.Context, k *keeper, info *wire.ShardInfo) {
+	switch {
+	case info.State == wire.ShardServing:
+		info.Replicas = []wire.ReplicaInfo{{Node: m.node, Alive: true, InSync: true}}
+		for _, r := range m.replicasOf(ctx, k.stream) {
+			info.Replicas = append(info.Replicas, wire.ReplicaInfo{Node: r.Node, Alive: r.Silent < aliveMax, InSync: r.Current, Lag: int64(r.Lag)})
+		}
+	case (info.State == wire.ShardFencing || info.State == wire.ShardFollow) && !m.quorum():
+		info.State, info.Detail = wire.ShardNoQuorum, fmt.Sprintf("node %s hears of %d of the %d others", m.node, len(m.others()), m.size-1)
+	}
+}
+
+func (m *members) replicasOf(ctx context.Context, stream string) []engine.Replica {
+	m.mu.Lock()
+	r := m.replicas[stream]
+	m.mu.Unlock()
+	if time.Since(r.at) < replicasMaxAge {
+		return r.list
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	_, list, err := m.engine.Replicas(ctx, stream)
+	if err != nil {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.replicas[stream] = replicas{at: time.Now(), list: list}
+	return list
+}
+
+// merge puts together what all nodes say of a topic's shards: of each the node that serves it by the highest epoch, or else one that says why not.
+func (m *members) merge(ctx context.Context, t topics.Topic, own []wire.ShardInfo) []wire.ShardInfo {
+	said := append([][]wire.ShardInfo{own}, m.ask(ctx, t.ID)...)
+	merged := make([]wire.ShardInfo, t.Shards)
+	for i := range merged {
+		merged[i] = wire.ShardInfo{Shard: i, State: wire.ShardFollow, Detail: "no node that has a copy of it answers"}
+	}
+	for _, infos := range said {
+		for _, info := range infos {
+			if info.Shard < 0 || info.Shard >= len(merged) {
+				continue
+			}
+			if best := &merged[info.Shard]; telling(info) > telling(*best) || telling(info) == telling(*best) && info.Epoch > best.Epoch {
+				*best = info
+			}
+		}
+	}
+	return merged
+}
+
+// telling ranks what a node says of a shard.
+func telling(info wire.ShardInfo) int {
+	order := []string{"", wire.ShardFollow, wire.ShardNoQuorum, wire.ShardFencing, wire.ShardRebuilding, wire.ShardNoStorage, wire.ShardDiverged, wire.ShardCorrupt, wire.ShardServing}
+	rank := slices.Index(order, info.State)
+	if info.Node == "" {
+		return 0
+	}
+	return rank
+}
+
+// ask asks the other nodes that are alive for their shards of a topic.
+func (m *members) ask(ctx context.Context, topic uuid.UUID) [][]wire.ShardInfo {
+	others := m.others()
+	answers := make([][]wire.ShardInfo, len(others))
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	var group sync.WaitGroup
+	for i, node := range others {
+		group.Go(func() {
+			msg, err := m.conn.RequestWithContext(ctx, subjectShardsOf+node, []byte(topic.String()))
+			if err == nil {
+				err = json.Unmarshal(msg.Data, &answers[i])
+			}
+			if err != nil {
+				m.logger.Debug("another node did not say where its shards are", "peer", node, "error", err)
+			}
+		})
+	}
+	group.Wait()
+	return answers
+}
+
+// served waits until every shard of a topic is served by some node, for as long as ctx allows.
+func (m *members) served(ctx context.Context, t topics.Topic, describe func() []wire.ShardInfo) error {
+	pause := time.NewTicker(50 * time.Millisecond)
+	defer pause.Stop()
+	for {
+		if !slices.ContainsFunc(describe(), func(i wire.ShardInfo) bool { return i.State != wire.ShardServing }) {
+			return nil
+		}
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the shards of topic %q: %w", t.Name, ctx.Err())
+		}
+	}
+}
+
+// info lists the nodes that were heard of, this one included.
+func (m *members) info() []wire.NodeInfo {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	infos := []wire.NodeInfo{{Node: m.node, URL: m.url, Alive: true}}
+	for node, s := range m.seen {
+		infos = append(infos, wire.NodeInfo{Node: node, URL: s.url, Alive: time.Since(s.at) < aliveMax})
+	}
+	slices.SortFunc(infos, func(a, b wire.NodeInfo) int { return cmp.Compare(a.Node, b.Node) })
+	return infos
+}
