@@ -99,6 +99,10 @@ func (l *catalogueLog) events(ctx context.Context, live bool) iter.Seq2[topics.E
 			request.MaxWaitMS = int32(liveWait / time.Millisecond)
 		}
 		for next := int64(0); ; {
+			if err := ctx.Err(); err != nil {
+				yield(topics.Event{}, err)
+				return
+			}
 			request.Offset = next
 			r := l.keeper.current().Fetch(ctx, request, nil, nil)
 			if live && r.Code != wire.OK && l.pause(ctx) {

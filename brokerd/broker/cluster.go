@@ -87,7 +87,10 @@ func (c *ClusterConfig) identify(dir string, id identity) (identity, error) {
 // ErrCatalogueLost means that a node has been part of a cluster whose other nodes do not know of its topics.
 var ErrCatalogueLost = errors.New("the cluster has no catalogue, or another one than this node has seen")
 
-const agreePause = 250 * time.Millisecond
+const (
+	agreePause   = 250 * time.Millisecond
+	agreeTimeout = 2 * time.Second // of a question: while leaders are elected, some are lost
+)
 
 // agree waits for a majority of the nodes, and has them agree on the log of their catalogue: the first that makes it names it.
 func (b *Broker) agree(ctx context.Context, id *identity) error {
@@ -98,7 +101,7 @@ func (b *Broker) agree(ctx context.Context, id *identity) error {
 	}
 	for {
 		stream := engineStream(catalogueTopic(*id), 0)
-		info, err := b.engine.Lookup(ctx, stream.Name)
+		info, err := b.lookup(ctx, stream.Name)
 		switch {
 		case err == nil:
 			return b.adopt(info, id)
@@ -116,6 +119,12 @@ func (b *Broker) agree(ctx context.Context, id *identity) error {
 			return fmt.Errorf("waiting for the cluster's catalogue: %w", errors.Join(ctx.Err(), err))
 		}
 	}
+}
+
+func (b *Broker) lookup(ctx context.Context, stream string) (engine.StreamInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, agreeTimeout)
+	defer cancel()
+	return b.engine.Lookup(ctx, stream)
 }
 
 // adopt takes over the catalogue that the cluster has.
