@@ -123,6 +123,13 @@ var floors = []floor{
 	},
 
 	{
+		name: "rehearsal",
+		on:   []string{"node", "log"},
+		packages: map[string]string{
+			"brokerd/brokertest": "Runs clusters for tests, whose nodes can be killed, restarted and cut off from each other.",
+		},
+	},
+	{
 		name: "measuring",
 		on:   []string{"node"},
 		packages: map[string]string{

@@ -54,11 +54,16 @@ The file, with its defaults:
 			if err != nil {
 				return &usageError{err}
 			}
+			cluster, err := clusterOf(cfg.Cluster)
+			if err != nil {
+				return &usageError{err}
+			}
 			logger := newLogger(cmd.ErrOrStderr(), cfg.Log)
 			node := broker.Config{
 				Dir:           dir,
 				Listen:        cfg.Listen,
 				AllowRemote:   cfg.AllowRemote,
+				Cluster:       cluster,
 				UnsafeNoSync:  cfg.UnsafeNoSync,
 				StoreBytesMax: cfg.StoreBytesMax,
 				FreeBytesMin:  cfg.FreeBytesMin,

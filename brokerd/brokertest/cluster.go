@@ -5,7 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,24 +22,38 @@ const startTimeout = time.Minute
 
 // Nodes is a cluster under test.
 type Nodes struct {
-	t     testing.TB
-	nodes []*node
-	links [][]*link // [from][to]
+	t         testing.TB
+	processes bool
+	nodes     []*node
+	links     [][]*link // [from][to]
 }
 
-// node is one of them.
+// node is one of them. It runs in the test's process or in one of its own, or not at all.
 type node struct {
-	cfg    broker.Config
-	broker *broker.Broker // nil: it does not run
+	cfg     broker.Config
+	log     string // a file, of processes
+	broker  *broker.Broker
+	process *process
 }
+
+func (n *node) runs() bool { return n.broker != nil || n.process != nil }
 
 // Option changes how a cluster is run.
-type Option func(*broker.Config)
+type Option func(*Nodes)
 
-// WithLogger has all nodes log.
-func WithLogger(l *slog.Logger) Option { return func(c *broker.Config) { c.Logger = l } }
+// Processes has each node run in a process of its own, so that it can be killed. The package's TestMain must call [Main].
+func Processes() Option { return func(c *Nodes) { c.processes = true } }
 
-// Cluster starts a cluster of 3 or 5 nodes in the test's process, and stops it at the test's end.
+// Logger has the nodes log; those in processes log to files beside their data.
+func Logger(l *slog.Logger) Option {
+	return func(c *Nodes) {
+		for _, n := range c.nodes {
+			n.cfg.Logger, n.log = l, filepath.Join(n.cfg.Dir, "log.txt")
+		}
+	}
+}
+
+// Cluster starts a cluster of 3 or 5 nodes, and stops it at the test's end.
 func Cluster(t testing.TB, size int, options ...Option) *Nodes {
 	t.Helper()
 	c := &Nodes{t: t}
@@ -66,10 +84,10 @@ func Cluster(t testing.TB, size int, options ...Option) *Nodes {
 				cfg.Cluster.Peers = append(cfg.Cluster.Peers, l.address())
 			}
 		}
-		for _, option := range options {
-			option(&cfg)
-		}
 		c.nodes = append(c.nodes, &node{cfg: cfg})
+	}
+	for _, option := range options {
+		option(c)
 	}
 	t.Cleanup(c.stop)
 	c.Start()
@@ -96,40 +114,77 @@ func (c *Nodes) Start() {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), startTimeout)
 	defer cancel()
+	errs := make([]error, len(c.nodes))
 	var group sync.WaitGroup
 	for i, n := range c.nodes {
-		if n.broker != nil {
-			continue
+		if !n.runs() {
+			group.Go(func() { errs[i] = c.start(ctx, n) })
 		}
-		group.Go(func() {
-			b, err := broker.Start(ctx, n.cfg)
-			if err != nil {
-				c.t.Errorf("starting node %d: %v", i, err)
-				return
-			}
-			n.broker = b
-		})
 	}
 	group.Wait()
+	for i, err := range errs {
+		if err != nil {
+			c.t.Errorf("starting node %d: %v", i, err)
+		}
+	}
 	if c.t.Failed() {
 		c.t.FailNow()
 	}
 }
 
+func (c *Nodes) start(ctx context.Context, n *node) (err error) {
+	if !c.processes {
+		n.broker, err = broker.Start(ctx, n.cfg)
+		return err
+	}
+	if n.process, err = startProcess(settings{Dir: n.cfg.Dir, Listen: n.cfg.Listen, Cluster: n.cfg.Cluster, Log: n.log}); err != nil {
+		return err
+	}
+	return n.process.ready(ctx)
+}
+
 // Stop stops a node as a signal does: it hands on what it leads.
 func (c *Nodes) Stop(i int) {
 	c.t.Helper()
-	b := c.nodes[i].broker
-	c.nodes[i].broker = nil
-	if err := b.Close(context.WithoutCancel(c.t.Context())); err != nil {
+	if err := c.nodes[i].stop(context.WithoutCancel(c.t.Context())); err != nil {
 		c.t.Errorf("stopping node %d: %v", i, err)
+	}
+}
+
+func (n *node) stop(ctx context.Context) error {
+	b, p := n.broker, n.process
+	n.broker, n.process = nil, nil
+	if p != nil {
+		return p.stop()
+	}
+	return b.Close(ctx)
+}
+
+// Kill ends a node that is a process with kill -9.
+func (c *Nodes) Kill(i int) {
+	c.t.Helper()
+	n := c.nodes[i]
+	if n.process == nil {
+		c.t.Fatalf("node %d is no process of its own: use brokertest.Processes", i)
+	}
+	if err := n.process.kill(); err != nil {
+		c.t.Errorf("killing node %d: %v", i, err)
+	}
+	n.process = nil
+}
+
+// Signal sends a signal to a node that is a process.
+func (c *Nodes) Signal(i int, s syscall.Signal) {
+	c.t.Helper()
+	if err := c.nodes[i].process.cmd.Process.Signal(s); err != nil {
+		c.t.Errorf("sending %v to node %d: %v", s, i, err)
 	}
 }
 
 func (c *Nodes) stop() {
 	var group sync.WaitGroup
 	for i, n := range c.nodes {
-		if n.broker != nil {
+		if n.runs() {
 			group.Go(func() { c.Stop(i) })
 		}
 	}
@@ -159,8 +214,22 @@ func (c *Nodes) Size() int { return len(c.nodes) }
 // Broker is a node that runs.
 func (c *Nodes) Broker(i int) *broker.Broker { return c.nodes[i].broker }
 
-// Client speaks to one node, in-process.
+// Client speaks to one node of those in the test's process.
 func (c *Nodes) Client(i int) *commitlog.Client { return c.nodes[i].broker.Client() }
 
 // URL is where clients reach one node.
 func (c *Nodes) URL(i int) string { return "nats://" + c.nodes[i].cfg.Listen }
+
+// URLs are all of them, as Dial takes them.
+func (c *Nodes) URLs() string {
+	var all []string
+	for i := range c.nodes {
+		all = append(all, c.URL(i))
+	}
+	return strings.Join(all, ",")
+}
+
+// Index is the number of the node with a name, -1: there is none.
+func (c *Nodes) Index(name string) int {
+	return slices.IndexFunc(c.nodes, func(n *node) bool { return n.cfg.Cluster.Node == name })
+}

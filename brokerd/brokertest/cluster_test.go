@@ -1,6 +1,7 @@
 package brokertest_test
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"testing"
@@ -11,7 +12,16 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	os.Exit(brokertest.Main(m, func(m *testing.M) int {
+		code := m.Run()
+		if err := goleak.Find(); code == 0 && err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return code
+	}))
+}
 
 func event(stream string, expected commitlog.Expected) commitlog.Append {
 	return commitlog.Append{Writes: []commitlog.Write{{Stream: stream, Expected: expected, Events: []commitlog.NewRecord{{Value: []byte("{}")}}}}}
@@ -19,7 +29,7 @@ func event(stream string, expected commitlog.Expected) commitlog.Append {
 
 func TestCluster(t *testing.T) {
 	began := time.Now()
-	c := brokertest.Cluster(t, 3, brokertest.WithLogger(slog.New(slog.NewTextHandler(os.Stderr, nil))))
+	c := brokertest.Cluster(t, 3, brokertest.Logger(slog.New(slog.NewTextHandler(os.Stderr, nil))))
 	t.Logf("three nodes after %v", time.Since(began))
 	topic, err := c.Client(1).CreateTopic(t.Context(), commitlog.TopicConfig{Name: "events", Partitions: 6})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -25,10 +26,15 @@ allow_remote: true
 unsafe_no_sync: true
 store_bytes_max: 512MiB
 heads_max: 1000
+cluster: {name: c, node: n-1, listen: '10.0.0.1:6222', advertise: 'a:1', peers: ['10.0.0.2:6222', '10.0.0.3:6222'], secret: s, tls: {cert: c, key: k, ca: a}}
 admin: {listen: '127.0.0.1:0', allow_remote: true, pprof: true}
 log: {level: debug, format: json}`,
 			config.Config{
 				DataDir: "/data", Listen: "0.0.0.0:0", AllowRemote: true, UnsafeNoSync: true, StoreBytesMax: 512 << 20, HeadsMax: 1000,
+				Cluster: config.Cluster{
+					Name: "c", Node: "n-1", Listen: "10.0.0.1:6222", Advertise: "a:1", Peers: []string{"10.0.0.2:6222", "10.0.0.3:6222"}, Secret: "s",
+					TLS: config.TLS{Cert: "c", Key: "k", CA: "a"},
+				},
 				Admin: config.Admin{Listen: "127.0.0.1:0", AllowRemote: true, Pprof: true},
 				Log:   config.Log{Level: slog.LevelDebug, Format: config.JSON},
 			},
@@ -54,7 +60,7 @@ func TestReference(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		got.StoreBytesMax, got.FreeBytesMin, got.HeadsMax, got.Admin.Listen = 0, 0, 0, "" // spelled out
+		got.StoreBytesMax, got.FreeBytesMin, got.HeadsMax, got.Admin.Listen, got.Cluster = 0, 0, 0, "", config.Cluster{} // spelled out
 		if diff := cmp.Diff(config.Config{DataDir: "/var/lib/brokerd", Listen: config.ListenDefault}, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
@@ -69,6 +75,10 @@ func TestParseRefuses(t *testing.T) {
 	}{
 		"nothing":         {"", config.Error{Key: "data_dir"}, "is missing"},
 		"only a comment":  {"# later\n", config.Error{Key: "data_dir"}, "is missing"},
+		"two nodes":       {"data_dir: d\ncluster: {name: c, node: n, listen: 'a:1', peers: ['b:1'], secret: s}", config.Error{Line: 2, Key: "cluster.peers"}, "1, 3 or 5"},
+		"no secret":       {"data_dir: d\ncluster: {name: c, node: n, listen: 'a:1'}", config.Error{Line: 2, Key: "cluster.secret"}, "is missing"},
+		"no list":         {"data_dir: d\ncluster: {name: c, node: n, listen: 'a:1', peers: b, secret: s}", config.Error{Line: 2, Key: "cluster.peers"}, "takes a list"},
+		"a bad name":      {"data_dir: d\ncluster: {name: 'a b', node: n, listen: 'a:1', secret: s}", config.Error{Line: 2, Key: "cluster.name"}, "other characters"},
 		"unknown key":     {"data_dir: d\nlisen: x", config.Error{Line: 2, Key: "lisen", Suggestion: "listen"}, "unknown key"},
 		"a strange key":   {"data_dir: d\nzzz: x", config.Error{Line: 2, Key: "zzz"}, "known are data_dir"},
 		"unknown in log":  {"data_dir: d\nlog:\n  lvel: info", config.Error{Line: 3, Key: "log.lvel", Suggestion: "level"}, "unknown key"},
@@ -120,7 +130,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, file []byte) {
 		cfg, err := config.Parse("brokerd.yaml", file)
 		if err != nil {
-			if !errors.Is(err, config.ErrInvalid) || cfg != (config.Config{}) {
+			if !errors.Is(err, config.ErrInvalid) || !reflect.DeepEqual(cfg, config.Config{}) {
 				t.Errorf("Parse: %+v, %v", cfg, err)
 			}
 			return

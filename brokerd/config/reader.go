@@ -63,6 +63,14 @@ func (r *reader) take(name string, s setting, value *yaml.Node) {
 	switch {
 	case s.group != nil:
 		r.mapping(name+".", value, s.group)
+	case s.list != nil:
+		if value.Kind != yaml.SequenceNode {
+			r.fail(value.Line, name, "takes a list, such as [10.0.0.2:6222, 10.0.0.3:6222]", "")
+			return
+		}
+		for _, one := range value.Content {
+			r.take(name, setting{key: s.key, set: s.list}, one)
+		}
 	case value.Kind != yaml.ScalarNode:
 		r.fail(value.Line, name, "takes a single value", "")
 	default:
@@ -92,5 +100,32 @@ func (r *reader) check() {
 	}
 	if err := CheckAdmin(r.cfg.Admin.Listen, r.cfg.Admin.AllowRemote); err != nil && r.cfg.Admin.Listen != "" {
 		r.fail(r.lines["admin.listen"], "admin.listen", fmt.Sprintf("%.60q: %v", r.cfg.Admin.Listen, err), "")
+	}
+	if _, set := r.lines["cluster"]; set {
+		r.checkCluster()
+	}
+}
+
+func (r *reader) checkCluster() {
+	c := &r.cfg.Cluster
+	for _, required := range []struct{ key, value string }{{"cluster.name", c.Name}, {"cluster.node", c.Node}, {"cluster.listen", c.Listen}} {
+		if _, set := r.lines[required.key]; !set && !r.meant[required.key] {
+			r.fail(r.lines["cluster"], required.key, "is missing", "")
+		}
+	}
+	for _, address := range append([]string{c.Listen, c.Advertise}, c.Peers...) {
+		if address != "" && check(address, true, nil) != nil {
+			r.fail(r.lines["cluster"], "cluster", fmt.Sprintf("%.60q: write host:port, such as 10.0.0.1:6222", address), "")
+		}
+	}
+	if n := len(c.Peers) + 1; n != 1 && n != 3 && n != 5 {
+		r.fail(r.lines["cluster"], "cluster.peers", fmt.Sprintf("%d nodes with this one: there can be 1, 3 or 5", n), "")
+	}
+	tls := c.TLS != TLS{}
+	if tls && (c.TLS.Cert == "" || c.TLS.Key == "" || c.TLS.CA == "") {
+		r.fail(r.lines["cluster.tls"], "cluster.tls", "needs cert, key and ca", "")
+	}
+	if c.Secret == "" && !tls {
+		r.fail(r.lines["cluster"], "cluster.secret", "is missing: without it, or certificates, anybody who reaches this address could write to the log", "")
 	}
 }

@@ -8,10 +8,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// setting is a key of the file: it takes a scalar, or it is a group of settings.
+// setting is a key of the file: it takes a scalar, or several, or it is a group of settings.
 type setting struct {
 	key   string
 	set   func(c *Config, value *yaml.Node) error
+	list  func(c *Config, value *yaml.Node) error // of each
 	group []setting
 }
 
@@ -24,6 +25,23 @@ func settings() []setting {
 		{key: "store_bytes_max", set: func(c *Config, v *yaml.Node) (err error) { c.StoreBytesMax, err = size(v); return err }},
 		{key: "free_bytes_min", set: func(c *Config, v *yaml.Node) (err error) { c.FreeBytesMin, err = size(v); return err }},
 		{key: "heads_max", set: func(c *Config, v *yaml.Node) (err error) { c.HeadsMax, err = count(v); return err }},
+		{key: "cluster", group: []setting{
+			{key: "name", set: func(c *Config, v *yaml.Node) (err error) { c.Cluster.Name, err = word(v); return err }},
+			{key: "node", set: func(c *Config, v *yaml.Node) (err error) { c.Cluster.Node, err = word(v); return err }},
+			{key: "listen", set: func(c *Config, v *yaml.Node) (err error) { c.Cluster.Listen, err = text(v); return err }},
+			{key: "advertise", set: func(c *Config, v *yaml.Node) (err error) { c.Cluster.Advertise, err = text(v); return err }},
+			{key: "peers", list: func(c *Config, v *yaml.Node) error {
+				peer, err := text(v)
+				c.Cluster.Peers = append(c.Cluster.Peers, peer)
+				return err
+			}},
+			{key: "secret", set: func(c *Config, v *yaml.Node) (err error) { c.Cluster.Secret, err = text(v); return err }},
+			{key: "tls", group: []setting{
+				{key: "cert", set: func(c *Config, v *yaml.Node) (err error) { c.Cluster.TLS.Cert, err = text(v); return err }},
+				{key: "key", set: func(c *Config, v *yaml.Node) (err error) { c.Cluster.TLS.Key, err = text(v); return err }},
+				{key: "ca", set: func(c *Config, v *yaml.Node) (err error) { c.Cluster.TLS.CA, err = text(v); return err }},
+			}},
+		}},
 		{key: "admin", group: []setting{
 			{key: "listen", set: func(c *Config, v *yaml.Node) (err error) { c.Admin.Listen, err = text(v); return err }},
 			{key: "allow_remote", set: func(c *Config, v *yaml.Node) (err error) { c.Admin.AllowRemote, err = boolean(v); return err }},
@@ -57,6 +75,23 @@ func text(v *yaml.Node) (string, error) {
 	}
 	return v.Value, nil
 }
+
+// word is a text that can be a part of names.
+func word(v *yaml.Node) (string, error) {
+	s, err := text(v)
+	for _, c := range []byte(s) {
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_'
+		if !letter {
+			return "", &valueError{reason: fmt.Sprintf("%s has other characters than letters, digits, dashes and underscores", shown(v))}
+		}
+	}
+	if len(s) > wordBytesMax {
+		return "", &valueError{reason: fmt.Sprintf("%s has more than %d characters", shown(v), wordBytesMax)}
+	}
+	return s, err
+}
+
+const wordBytesMax = 64
 
 func boolean(v *yaml.Node) (bool, error) {
 	var b bool

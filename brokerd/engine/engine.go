@@ -63,7 +63,7 @@ func Start(ctx context.Context, cfg Config) (*Engine, error) {
 		closed:  make(chan struct{}),
 	}
 	if err := cfg.checkMetadata(); err != nil {
-		return nil, err
+		return nil, &StartError{Dir: cfg.Dir, Err: err}
 	}
 	opts, err := cfg.options(at, e.users)
 	if err != nil {
