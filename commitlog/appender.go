@@ -310,7 +310,7 @@ func (a *appender) unserved(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.trouble = err
-	full := errors.Is(err, ErrNoStorage)
+	full := errors.Is(err, ErrNoStorage) || errors.Is(err, ErrNotEnoughReplicas)
 	if !full && !fatal(err) {
 		return
 	}

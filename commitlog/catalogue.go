@@ -1,6 +1,7 @@
 package commitlog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ func (c *Client) created(ctx context.Context, spec wire.TopicSpec) (Topic, error
 	if err != nil {
 		return Topic{}, err
 	}
-	if t.spec() != spec {
+	if !t.meets(spec) {
 		return Topic{}, &TopicExistsError{Topic: spec.Name}
 	}
 	return t, nil
@@ -193,9 +194,6 @@ func (cfg TopicConfig) check() (TopicConfig, error) {
 	if cfg.Partitions == 0 {
 		cfg.Partitions = 8
 	}
-	if cfg.Shards == 0 {
-		cfg.Shards = 1
-	}
 	if err := CheckTopic(cfg.Name); err != nil {
 		return cfg, err
 	}
@@ -204,8 +202,12 @@ func (cfg TopicConfig) check() (TopicConfig, error) {
 		return cfg, &InvalidError{Reason: fmt.Sprintf("topic %q: kind %q is not known: use %q, %q or %q", cfg.Name, cfg.Kind, Versioned, Plain, Table)}
 	case cfg.Partitions < 1 || cfg.Partitions > wire.PartitionsMax:
 		return cfg, &InvalidError{Reason: fmt.Sprintf("topic %q: %d partitions: choose 1 to %d", cfg.Name, cfg.Partitions, wire.PartitionsMax)}
-	case cfg.Shards < 1 || cfg.Shards > cfg.Partitions:
+	case cfg.Shards < 0 || cfg.Shards > cfg.Partitions:
 		return cfg, &InvalidError{Reason: fmt.Sprintf("topic %q: %d shards: choose 1 to %d, its partitions", cfg.Name, cfg.Shards, cfg.Partitions)}
+	case cfg.Replicas != 0 && cfg.Replicas != 1 && cfg.Replicas != 3 && cfg.Replicas != 5:
+		return cfg, &InvalidError{Reason: fmt.Sprintf("topic %q: %d replicas: choose 1, 3 or 5", cfg.Name, cfg.Replicas)}
+	case cfg.MinInSync < 0 || cfg.Replicas != 0 && cfg.MinInSync > cfg.Replicas:
+		return cfg, &InvalidError{Reason: fmt.Sprintf("topic %q: at least %d replicas in sync: choose 1 to %d, its replicas", cfg.Name, cfg.MinInSync, cfg.Replicas)}
 	}
 	return cfg, cfg.checkKind()
 }
@@ -233,6 +235,7 @@ func (cfg TopicConfig) checkKind() error {
 func (cfg TopicConfig) spec() wire.TopicSpec {
 	return wire.TopicSpec{
 		Name: cfg.Name, Kind: string(cfg.Kind), Partitions: cfg.Partitions, Shards: cfg.Shards, ProducerTime: cfg.ProducerTime,
+		Replicas: cfg.Replicas, MinInSync: cfg.MinInSync,
 		Retention: wire.Retention{AgeMS: cfg.RetentionAge.Milliseconds(), Bytes: cfg.RetentionBytes},
 	}
 }
@@ -241,8 +244,15 @@ func (cfg TopicConfig) spec() wire.TopicSpec {
 func (t Topic) spec() wire.TopicSpec {
 	return TopicConfig{
 		Name: t.Name, Kind: t.Kind, Partitions: len(t.Partitions), Shards: t.Shards,
-		RetentionAge: t.RetentionAge, RetentionBytes: t.RetentionBytes, ProducerTime: t.ProducerTime,
+		RetentionAge: t.RetentionAge, RetentionBytes: t.RetentionBytes, ProducerTime: t.ProducerTime, Replicas: t.Replicas, MinInSync: t.MinInSync,
 	}.spec()
+}
+
+// meets says whether a topic is one that was asked for. What was left to the broker is as the broker chose.
+func (t Topic) meets(asked wire.TopicSpec) bool {
+	is := t.spec()
+	asked.Shards, asked.Replicas, asked.MinInSync = cmp.Or(asked.Shards, is.Shards), cmp.Or(asked.Replicas, is.Replicas), cmp.Or(asked.MinInSync, is.MinInSync)
+	return is == asked
 }
 
 func oneTopic(name string, resp wire.TopicResponse) (Topic, error) {
@@ -259,14 +269,18 @@ func newTopic(info wire.TopicInfo) (Topic, error) {
 	}
 	t := Topic{
 		Name: info.Name, Kind: Kind(info.Kind), ID: info.ID, LogID: info.LogID, Shards: info.Shards, Created: info.Created,
-		Partitions:   make([]PartitionInfo, info.Partitions),
+		Partitions: make([]PartitionInfo, info.Partitions), Replicas: info.Replicas, MinInSync: info.MinInSync,
 		RetentionAge: time.Duration(info.Retention.AgeMS) * time.Millisecond, RetentionBytes: info.Retention.Bytes, ProducerTime: info.ProducerTime,
 	}
 	for _, s := range info.Shard {
+		var replicas []ReplicaInfo // all partitions of a shard share them
+		for _, r := range s.Replicas {
+			replicas = append(replicas, ReplicaInfo(r))
+		}
 		for _, p := range s.Partitions {
 			if p.Partition >= 0 && int(p.Partition) < len(t.Partitions) {
 				t.Partitions[p.Partition] = PartitionInfo{
-					Start: p.Start, End: p.HighWatermark, Epoch: s.Epoch, Leader: s.Node, State: s.State, Detail: s.Detail,
+					Start: p.Start, End: p.HighWatermark, Epoch: s.Epoch, Leader: s.Node, State: s.State, Detail: s.Detail, Replicas: replicas,
 				}
 			}
 		}

@@ -13,7 +13,7 @@ type Config struct {
 	AppendTimeout time.Duration
 	// ReadTimeout is how long a read that is not live, or a question about topics, goes without an answer before it is given up. Default 20 s.
 	ReadTimeout time.Duration
-	// RequestTimeout is how long one request waits for its answer before it is sent again. Default 5 s.
+	// RequestTimeout is how long one request waits for its answer before it is sent again. Default 4 s.
 	RequestTimeout time.Duration
 	// QueueWaitMax is how long an append waits for room in a full queue. Default 5 s.
 	QueueWaitMax time.Duration
@@ -30,7 +30,7 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	c.AppendTimeout = cmp.Or(c.AppendTimeout, 20*time.Second)
 	c.ReadTimeout = cmp.Or(c.ReadTimeout, 20*time.Second)
-	c.RequestTimeout = cmp.Or(c.RequestTimeout, 5*time.Second)
+	c.RequestTimeout = cmp.Or(c.RequestTimeout, 4*time.Second)
 	c.QueueWaitMax = cmp.Or(c.QueueWaitMax, 5*time.Second)
 	c.QueueBytesMax = max(cmp.Or(c.QueueBytesMax, 32<<20), wire.AppendBytesMax)
 	c.QueueAppendsMax = cmp.Or(c.QueueAppendsMax, 16384)

@@ -130,6 +130,8 @@ func (r *routes) fault(s wire.ShardInfo) error {
 		return &DivergedError{Topic: r.name, Detail: s.Detail}
 	case wire.ShardNoStorage:
 		return &StorageError{Topic: r.name, Detail: s.Detail}
+	case wire.ShardNoQuorum:
+		return &ReplicasError{Topic: r.name, Detail: s.Detail}
 	default:
 		return fmt.Errorf("shard %d of topic %q is %s %s", s.Shard, r.name, s.State, s.Detail)
 	}

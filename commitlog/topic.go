@@ -24,7 +24,13 @@ type TopicConfig struct {
 	Name       string // letters, digits, '.', '_' and '-', at most 100 bytes, beginning with a letter or a digit
 	Kind       Kind   // default Versioned
 	Partitions int    // default 8, at most 1024; it can never be changed
-	Shards     int    // default 1: one sequencer, so that appends over several partitions are atomic
+	Shards     int    // each has a sequencer, and appends over several partitions of one are atomic; default 1, in a cluster one for each node
+
+	// Replicas is the number of nodes that have a copy: 1, 3 or 5. Default 3 in a cluster. So many copies outlive the loss of fewer than half of them.
+	Replicas int
+	// MinInSync is how many of them, the leader's included, must be in sync for appends to be taken: with fewer they are refused with
+	// ErrNotEnoughReplicas. Default 1. It is looked at before an append; more than half of the copies store it before it is acknowledged in any case.
+	MinInSync int
 
 	// Of plain topics only. What is older, or lies before the newest RetentionBytes of a shard, is deleted some time later: an eighth of the age or of
 	// the bytes more may be kept. 0: nothing is deleted for that reason.
@@ -42,6 +48,8 @@ type Topic struct {
 	ID         uuid.UUID
 	LogID      uuid.UUID // changes when an operator restores the log from a backup
 	Shards     int
+	Replicas   int
+	MinInSync  int
 	Created    time.Time
 	Partitions []PartitionInfo // as of the answer, by partition number
 
@@ -64,6 +72,16 @@ type PartitionInfo struct {
 	Leader     string // the node
 	State      string // Serving, or in a few words what keeps it from that
 	Detail     string // more about it; empty while it is serving
+
+	Replicas []ReplicaInfo // the nodes that have a copy, the leader included; none on a single node, or while none leads
+}
+
+// ReplicaInfo is one node's copy of a partition.
+type ReplicaInfo struct {
+	Node   string
+	Alive  bool
+	InSync bool  // it was heard of lately, and lacks no more than is on its way at any time
+	Lag    int64 // writes behind, of the whole shard
 }
 
 // Serving is the State of a partition that can be read and written.

@@ -58,7 +58,8 @@ func (b *Broker) AdminURL() string {
 	return b.admin.URL()
 }
 
-// Problems says why the node is not ready: nothing while it can store and all its shards serve.
+// Problems says why the node is not ready: nothing while it can store, and all its shards serve or are copies of what another
+// node serves that are up to date.
 func (b *Broker) Problems() []admin.Problem {
 	switch stage(b.stage.Load()) {
 	case starting:
@@ -74,7 +75,7 @@ func (b *Broker) Problems() []admin.Problem {
 	}
 	for _, k := range b.shards.all() {
 		st := k.current().Status()
-		if st.Phase == shard.Serving {
+		if st.Phase == shard.Serving || st.Phase == shard.Follow && b.engine.IsCurrent(k.stream) {
 			continue
 		}
 		why := "it is " + st.Phase.String()

@@ -108,7 +108,7 @@ func (b *Broker) agree(ctx context.Context, id *identity) error {
 		case errors.Is(err, engine.ErrUnknownStream) && id.Started:
 			return fmt.Errorf("%w: node %s has started before, and now there is none. Do not let it join: it would delete what it holds", ErrCatalogueLost, id.Node)
 		case errors.Is(err, engine.ErrUnknownStream):
-			if err = b.engine.CreateStream(ctx, stream); err == nil || errors.Is(err, engine.ErrConfig) {
+			if err = b.createCatalogue(ctx, stream); err == nil || errors.Is(err, engine.ErrConfig) {
 				continue
 			}
 		}
@@ -125,6 +125,13 @@ func (b *Broker) lookup(ctx context.Context, stream string) (engine.StreamInfo, 
 	ctx, cancel := context.WithTimeout(ctx, agreeTimeout)
 	defer cancel()
 	return b.engine.Lookup(ctx, stream)
+}
+
+// createCatalogue makes the catalogue's log, or finds it made by another node.
+func (b *Broker) createCatalogue(ctx context.Context, stream engine.Stream) error {
+	ctx, cancel := context.WithTimeout(ctx, agreeTimeout)
+	defer cancel()
+	return b.engine.CreateStream(ctx, stream)
 }
 
 // adopt takes over the catalogue that the cluster has.

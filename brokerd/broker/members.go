@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -172,13 +173,14 @@ func (m *members) complete(ctx context.Context, k *keeper, info *wire.ShardInfo)
 	case info.State == wire.ShardServing:
 		info.Replicas = []wire.ReplicaInfo{{Node: m.node, Alive: true, InSync: true}}
 		for _, r := range m.replicasOf(ctx, k.stream) {
-			info.Replicas = append(info.Replicas, wire.ReplicaInfo{Node: r.Node, Alive: r.Silent < aliveMax, InSync: r.Current, Lag: int64(r.Lag)})
+			info.Replicas = append(info.Replicas, wire.ReplicaInfo{Node: r.Node, Alive: r.Silent < aliveMax, InSync: r.InSync, Lag: int64(r.Lag)})
 		}
 	case (info.State == wire.ShardFencing || info.State == wire.ShardFollow) && !m.quorum():
 		info.State, info.Detail = wire.ShardNoQuorum, fmt.Sprintf("node %s hears of %d of the %d others", m.node, len(m.others()), m.size-1)
 	}
 }
 
+// replicasOf asks the engine for the copies of a stream that this node leads, unless it did a moment ago.
 func (m *members) replicasOf(ctx context.Context, stream string) []engine.Replica {
 	m.mu.Lock()
 	r := m.replicas[stream]
@@ -196,6 +198,38 @@ func (m *members) replicasOf(ctx context.Context, stream string) []engine.Replic
 	defer m.mu.Unlock()
 	m.replicas[stream] = replicas{at: time.Now(), list: list}
 	return list
+}
+
+// shortOf is why a shard has too few copies in sync to take appends. It answers by what was known a moment ago, and has it brought up to date.
+func (m *members) shortOf(t topics.Topic, stream string) func() error {
+	if m == nil || t.MinInSync <= 1 {
+		return nil
+	}
+	var asking atomic.Bool
+	return func() error {
+		m.mu.Lock()
+		r := m.replicas[stream]
+		m.mu.Unlock()
+		if age := time.Since(r.at); age >= replicasMaxAge && asking.CompareAndSwap(false, true) {
+			m.done.Go(func() {
+				defer asking.Store(false)
+				m.replicasOf(m.ctx, stream)
+			})
+			if age > aliveMax {
+				return nil // nothing is known: the engine does what it can
+			}
+		}
+		inSync := 1
+		for _, copy := range r.list {
+			if copy.InSync {
+				inSync++
+			}
+		}
+		if inSync < t.MinInSync {
+			return fmt.Errorf("%d of at least %d replicas are in sync", inSync, t.MinInSync)
+		}
+		return nil
+	}
 }
 
 // merge puts together what all nodes say of a topic's shards: of each the node that serves it by the highest epoch, or else one that says why not.

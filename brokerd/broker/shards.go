@@ -138,6 +138,7 @@ func (s *shards) open(ctx context.Context, t topics.Topic, i int, retention *sha
 
 		Logger:    logger,
 		Admission: s.admissionOf(t),
+		Short:     s.members.shortOf(t, engineStream(t, i).Name),
 		Opened: func(sh *shard.Shard, session, epoch uint64) error {
 			s.tellLed(t, true)
 			return s.server.Open(native.Session{Topic: t.ID, Shard: i, ID: session, Epoch: epoch, Target: s.target(sh, t.Name, i)})

@@ -2,7 +2,6 @@ package brokertest_test
 
 import (
 	"fmt"
-	"log/slog"
 	"os"
 	"testing"
 	"time"
@@ -29,7 +28,7 @@ func event(stream string, expected commitlog.Expected) commitlog.Append {
 
 func TestCluster(t *testing.T) {
 	began := time.Now()
-	c := brokertest.Cluster(t, 3, brokertest.Logger(slog.New(slog.NewTextHandler(os.Stderr, nil))))
+	c := brokertest.Cluster(t, 3)
 	t.Logf("three nodes after %v", time.Since(began))
 	topic, err := c.Client(1).CreateTopic(t.Context(), commitlog.TopicConfig{Name: "events", Partitions: 6})
 	if err != nil {

@@ -36,6 +36,12 @@ type ClusterConfig struct {
 	TLS *tls.Config
 }
 
+// A copy of a stream is in sync that was heard of lately, and lacks no more than is on its way at any time.
+const (
+	silentMax = 3 * time.Second
+	lagMax    = 256 // operations
+)
+
 const (
 	clusterUser      = "brokerd"
 	routePingEvery   = 2 * time.Second // a peer that is gone without a word is noticed after three of them
@@ -203,12 +209,17 @@ func (e *Engine) syncGroups() error {
 	return nil
 }
 
+// IsCurrent says whether this engine's copy of a stream has, by its own belief, all that the copies agreed on.
+func (e *Engine) IsCurrent(stream string) bool {
+	return e.Health() == nil && (!e.server.JetStreamIsClustered() || e.server.JetStreamIsStreamCurrent(logAccount, stream))
+}
+
 // Replica is another engine's copy of a stream, as the stream's leader sees it.
 type Replica struct {
-	Node    string
-	Current bool          // seen lately, and not behind
-	Lag     uint64        // operations behind
-	Silent  time.Duration // since it was last heard of
+	Node   string
+	InSync bool          // heard of within silentMax, and behind by lagMax at most
+	Lag    uint64        // operations behind
+	Silent time.Duration // since it was last heard of
 }
 
 // Replicas asks the leader of a stream for its name and the copies of the others.
@@ -218,7 +229,8 @@ func (e *Engine) Replicas(ctx context.Context, stream string) (leader string, re
 		return "", nil, err
 	}
 	for _, p := range a.Cluster.Replicas {
-		replicas = append(replicas, Replica{Node: p.Name, Current: p.Current && !p.Offline, Lag: p.Lag, Silent: p.Active})
+		inSync := !p.Offline && !p.Pending && p.Active < silentMax && p.Lag <= lagMax
+		replicas = append(replicas, Replica{Node: p.Name, InSync: inSync, Lag: p.Lag, Silent: p.Active})
 	}
 	return a.Cluster.Leader, replicas, nil
 }

@@ -29,14 +29,27 @@ func (a *Admission) Refused() error {
 	return nil
 }
 
+// refusesAppends is why appends are not taken for now, OK while they are.
+func (s *Shard) refusesAppends() (wire.Code, string) {
+	if reason := s.cfg.Admission.Refused(); reason != nil {
+		return wire.NoStorage, reason.Error()
+	}
+	if s.cfg.Short != nil {
+		if reason := s.cfg.Short(); reason != nil {
+			return wire.NotEnoughSync, reason.Error()
+		}
+	}
+	return wire.OK, ""
+}
+
 // present hands an append to the core, unless nothing is to be stored for a reason. What is stored already is answered as ever, and snapshots are taken: they are
 // the way to delete.
-func (s *Shard) present(a *Append, reason error) {
-	if reason == nil || len(a.Writes) == 0 && a.Batch == nil || s.core.knows(a) {
+func (s *Shard) present(a *Append, code wire.Code, reason string) {
+	if code == wire.OK || len(a.Writes) == 0 && a.Batch == nil || s.core.knows(a) {
 		s.core.Submit(a)
 		return
 	}
-	s.core.reply(a, wire.AppendResult{Code: wire.NoStorage, Detail: reason.Error()})
+	s.core.reply(a, wire.AppendResult{Code: code, Detail: reason})
 }
 
 // knows says whether the core can answer an append without storing anything.

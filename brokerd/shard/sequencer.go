@@ -117,9 +117,9 @@ func (s *Shard) input() {
 			s.stopped(s.core.Acked(a.session, a.Intended, a.Seq))
 		}
 	}
-	reason := s.cfg.Admission.Refused() // once, so that of a producer's batches in one request none is stored after one that is to be sent again
+	code, reason := s.refusesAppends() // once, so that of a producer's batches in one request none is stored after one that is to be sent again
 	for _, a := range in.appends {
-		s.present(a, reason)
+		s.present(a, code, reason)
 	}
 }
 

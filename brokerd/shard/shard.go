@@ -27,7 +27,8 @@ type Config struct {
 	Logger *slog.Logger // default: discards
 	Clock  func() time.Time
 
-	Admission *Admission // whether appends are taken; nil: always
+	Admission *Admission   // whether appends are taken; nil: always
+	Short     func() error // why there are too few copies to take appends, nil while there are enough; it does not block
 
 	// Opened is called when a session begins to serve and Closed when it ends, both from the sequencer's goroutine and in turn.
 	// Requests addressed to a session may be handed in between the two only.

@@ -42,6 +42,9 @@ func complete(s wire.TopicSpec, cfg Config) (wire.TopicSpec, error) {
 	if s.Replicas == 0 {
 		s.Replicas = min(replicasDefault, cfg.Nodes)
 	}
+	if s.MinInSync == 0 {
+		s.MinInSync = 1 // the engine itself needs more than half of them
+	}
 	refuse := func(format string, args ...any) (wire.TopicSpec, error) {
 		return s, &InvalidError{Topic: s.Name, Reason: fmt.Sprintf(format, args...)}
 	}
@@ -64,6 +67,8 @@ func complete(s wire.TopicSpec, cfg Config) (wire.TopicSpec, error) {
 		return refuse("%d replicas: there can be 1, 3 or 5", s.Replicas)
 	case s.Replicas > cfg.Nodes:
 		return refuse("%d replicas: there are only %d nodes", s.Replicas, cfg.Nodes)
+	case s.MinInSync < 1 || s.MinInSync > s.Replicas:
+		return refuse("at least %d replicas in sync: there can be 1 to as many as there are (%d)", s.MinInSync, s.Replicas)
 	case s.Shards < 1 || s.Shards > s.Partitions:
 		return refuse("%d shards: there can be 1 to as many as partitions (%d)", s.Shards, s.Partitions)
 	}

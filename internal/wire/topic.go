@@ -16,6 +16,8 @@ type TopicSpec struct {
 
 	// Replicas is the number of nodes that have a copy: 1, 3 or 5.
 	Replicas int `json:"replicas,omitempty"`
+	// MinInSync is how many of them must be in sync, the leader's included, for an append to be taken.
+	MinInSync int `json:"minInSync,omitempty"`
 
 	// ProducerTime keeps the record times that producers set. Else a record's time is when it was stored. Plain topics only.
 	ProducerTime bool `json:"producerTime,omitempty"`
