@@ -163,10 +163,15 @@ func (l *leadership) set(leads bool) {
 	}
 }
 
-// followCatalogue keeps this node's topics what the catalogue says, and takes changes of it while this node leads it.
+// followCatalogue keeps this node's topics what the catalogue says, takes changes of it while this node leads it, and hands on what this node leads too
+// much of.
 func (b *Broker) followCatalogue(ctx context.Context, server *native.Server, faces catalogue, led *leadership) {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan struct{}, 2)
+	done := make(chan struct{}, 3)
+	go func() {
+		defer func() { done <- struct{}{} }()
+		b.balance(ctx)
+	}()
 	go func() {
 		defer func() { done <- struct{}{} }()
 		if err := b.catalogue.Follow(ctx); err != nil {
@@ -179,8 +184,9 @@ func (b *Broker) followCatalogue(ctx context.Context, server *native.Server, fac
 	}()
 	b.onClose("catalogue", func(context.Context) error {
 		stop()
-		<-done
-		<-done
+		for range cap(done) {
+			<-done
+		}
 		return nil
 	})
 }

@@ -38,6 +38,8 @@ type members struct {
 	conn   *nats.Conn // in the log's account, where clients cannot be
 	logger *slog.Logger
 
+	leads atomic.Int32 // shards that this node leads
+
 	ctx  context.Context //nolint:containedctx // the lifetime of the answers that close ends
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -49,8 +51,9 @@ type members struct {
 
 // seen is a node's newest sign of life.
 type seen struct {
-	at  time.Time
-	url string
+	at    time.Time
+	url   string
+	leads int
 }
 
 // replicas are the copies of an engine stream, as of a moment ago.
@@ -61,8 +64,9 @@ type replicas struct {
 
 // alive is a sign of life.
 type alive struct {
-	Node string `json:"node"`
-	URL  string `json:"url"`
+	Node  string `json:"node"`
+	URL   string `json:"url"`
+	Leads int    `json:"leads"` // shards
 }
 
 func joinMembers(ctx context.Context, e *engine.Engine, node string, size int, logger *slog.Logger) (*members, error) {
@@ -103,9 +107,13 @@ func (m *members) serve(local func(ctx context.Context, topic uuid.UUID) []wire.
 func (m *members) beat(ctx context.Context) {
 	tick := time.NewTicker(aliveEvery)
 	defer tick.Stop()
-	sign, err := json.Marshal(alive{Node: m.node, URL: m.url})
+	var err error
 	for err == nil {
-		if err = m.conn.Publish(subjectAlive, sign); err != nil {
+		var sign []byte
+		if sign, err = json.Marshal(alive{Node: m.node, URL: m.url, Leads: int(m.leads.Load())}); err == nil {
+			err = m.conn.Publish(subjectAlive, sign)
+		}
+		if err != nil {
 			break
 		}
 		select {
@@ -127,7 +135,7 @@ func (m *members) heard(msg *nats.Msg) {
 	if _, known := m.seen[a.Node]; !known && len(m.seen) >= m.size-1 {
 		m.forgetOne()
 	}
-	m.seen[a.Node] = seen{at: time.Now(), url: a.URL}
+	m.seen[a.Node] = seen{at: time.Now(), url: a.URL, leads: a.Leads}
 }
 
 // forgetOne makes room for a node that took another one's place.
@@ -162,6 +170,18 @@ func (m *members) others() []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// idlest is the other node that is alive and leads the fewest shards, and how many those are; empty: there is none.
+func (m *members) idlest() (node string, leads int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for name, s := range m.seen {
+		if time.Since(s.at) < aliveMax && (node == "" || s.leads < leads || s.leads == leads && name < node) {
+			node, leads = name, s.leads
+		}
+	}
+	return node, leads
 }
 
 // quorum says whether more than half of the nodes are alive, this one included.
@@ -304,9 +324,9 @@ func (m *members) served(ctx context.Context, t topics.Topic, describe func() []
 func (m *members) info() []wire.NodeInfo {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	infos := []wire.NodeInfo{{Node: m.node, URL: m.url, Alive: true}}
+	infos := []wire.NodeInfo{{Node: m.node, URL: m.url, Alive: true, Leads: int(m.leads.Load())}}
 	for node, s := range m.seen {
-		infos = append(infos, wire.NodeInfo{Node: node, URL: s.url, Alive: time.Since(s.at) < aliveMax})
+		infos = append(infos, wire.NodeInfo{Node: node, URL: s.url, Alive: time.Since(s.at) < aliveMax, Leads: s.leads})
 	}
 	slices.SortFunc(infos, func(a, b wire.NodeInfo) int { return cmp.Compare(a.Node, b.Node) })
 	return infos

@@ -94,6 +94,8 @@ func (s *Shard) run(ctx context.Context, ready chan<- error) {
 				s.cfg.Logger.Warn("the engine did not answer a publish in time", "timeout", s.cfg.PublishTimeout)
 				s.core.Failed(s.sessionID)
 			}
+		case h := <-s.handOvers:
+			h.done <- s.handOver(ctx, h.stepDown)
 		case <-ctx.Done():
 			s.drain()
 			return
@@ -297,23 +299,9 @@ func newSession() (uint64, error) {
 	}
 }
 
-// drain ends the session: nothing is admitted, the window may finish.
+// drain ends the shard: nothing is admitted, the window may finish.
 func (s *Shard) drain() {
-	s.draining = true
-	s.closeSession()
-	s.core.refuseQueue()
-	deadline := time.NewTimer(s.cfg.PublishTimeout)
-	defer deadline.Stop()
-	for expired := false; s.core.Phase() == Serving && s.core.InFlight() > 0 && !expired; {
-		s.flush()
-		select {
-		case <-s.wake:
-			s.input()
-			s.core.refuseQueue()
-		case <-deadline.C:
-			expired = true
-		}
-	}
+	s.finish()
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
@@ -321,6 +309,26 @@ func (s *Shard) drain() {
 	s.core.Stop(ErrClosed)
 	s.report()
 	s.flush()
+}
+
+// finish ends the session, and says whether everything that was published got its answer in time.
+func (s *Shard) finish() bool {
+	s.draining = true
+	s.closeSession()
+	s.core.refuseQueue()
+	deadline := time.NewTimer(s.cfg.PublishTimeout)
+	defer deadline.Stop()
+	for s.core.Phase() == Serving && s.core.InFlight() > 0 {
+		s.flush()
+		select {
+		case <-s.wake:
+			s.input()
+			s.core.refuseQueue()
+		case <-deadline.C:
+			return false
+		}
+	}
+	return true
 }
 
 func (s *Shard) closeSession() {

@@ -104,6 +104,7 @@ type Shard struct {
 	ended chan struct{} // closed when it has stopped by itself
 	stop  context.CancelFunc
 
+	handOvers  chan handOver
 	background sync.WaitGroup
 	retention  *retention // nil in a versioned topic
 
@@ -156,7 +157,7 @@ func Open(ctx context.Context, cfg Config) (*Shard, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Shard{cfg: cfg, store: st, wake: make(chan struct{}, 1), done: make(chan struct{}), ended: make(chan struct{})}
+	s := &Shard{cfg: cfg, store: st, wake: make(chan struct{}, 1), done: make(chan struct{}), ended: make(chan struct{}), handOvers: make(chan handOver)}
 	st.failed = s.nudge
 	go st.write()
 	s.core = NewCore(CoreConfig{

@@ -113,6 +113,7 @@ type NodeInfo struct {
 	Node  string `json:"node"`
 	URL   string `json:"url"` // where clients reach it
 	Alive bool   `json:"alive"`
+	Leads int    `json:"leads"` // shards, the catalogue's included
 }
 
 // ShardOf is the shard that holds a partition of a topic: partitions are dealt to the shards in turn.
