@@ -1,0 +1,2 @@
+// Package groups coordinates consumer groups. TODO
+package groups
