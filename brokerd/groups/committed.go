@@ -33,3 +33,20 @@ func decodeCommitted(b []byte) (*committed, error) {
 	}
 	return c, d.end()
 }
+
+func (g *group) applyOffset(at Partition, value []byte, size int) (grown int, err error) {
+	if old := g.offsets[at]; old != nil {
+		grown = -old.size
+	}
+	if value == nil {
+		delete(g.offsets, at)
+		return grown, nil
+	}
+	c, err := decodeCommitted(value)
+	if err != nil {
+		return 0, err
+	}
+	c.size = size
+	g.offsets[at] = c
+	return grown + size, nil
+}

@@ -3,6 +3,7 @@ package groups
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -21,7 +22,8 @@ type Decision struct {
 	Changed []uuid.UUID // members whose share changed, by seniority: they may be told to send a heartbeat at once
 	Expired []Expired
 
-	moved bool // members or assignments changed
+	moved bool  // members or assignments changed
+	grows int64 // bytes that were set aside for it
 }
 
 // Coordinator keeps the groups of one partition of the groups topic. See the package's documentation for how to drive it.
@@ -31,6 +33,7 @@ type Coordinator struct {
 	limits Limits
 	groups map[string]*group
 	bytes  int64 // keys and values of all records
+	taken  int64 // bytes that open turns may add
 	end    int64 // of the partition, as far as this coordinator knows
 }
 
@@ -70,7 +73,7 @@ func (c *Coordinator) Apply(r Record) error {
 // Errors: [ErrCorrupt].
 func (c *Coordinator) Restarted(now time.Time, end int64) error {
 	var errs []error
-	for _, name := range c.Names() {
+	for _, name := range slices.Sorted(maps.Keys(c.groups)) {
 		g := c.groups[name]
 		if err := g.check(); err != nil {
 			errs = append(errs, err)
@@ -108,13 +111,15 @@ func (c *Coordinator) Decide(now time.Time, name string, requests []Request) Dec
 	if len(t.replies) == len(requests) {
 		t.expire()
 	}
-	records := t.finish()
+	d := Decision{Group: name, Records: t.finish(), Changed: t.changed, Expired: t.expired, moved: t.moved(), grows: max(t.grown, 0)}
 	t.answer()
-	if len(records) > 0 {
+	d.Replies = t.replies
+	if len(d.Records) > 0 {
 		g.busy = true
 		c.groups[name] = g
+		c.taken += d.grows
 	}
-	return Decision{Group: name, Records: records, Replies: t.replies, Changed: t.changed, Expired: t.expired, moved: len(t.members)+len(t.topics) > 0}
+	return d
 }
 
 // refuseTurn refuses all requests to a group that cannot be, or that is busy.
@@ -164,6 +169,7 @@ func (c *Coordinator) close(d Decision) (*group, error) {
 		return nil, &RefusedError{Kind: ErrBusy, Group: d.Group, Reason: "the decision is not of its open turn"}
 	}
 	g.busy = false
+	c.taken -= d.grows
 	return g, nil
 }
 
@@ -171,7 +177,7 @@ func (c *Coordinator) close(d Decision) (*group, error) {
 func (c *Coordinator) Names() []string {
 	names := make([]string, 0, len(c.groups))
 	for name, g := range c.groups {
-		if !g.vacant() && (g.stored || !g.busy) {
+		if g.stored {
 			names = append(names, name)
 		}
 	}

@@ -40,78 +40,19 @@ func (g *group) vacant() bool {
 
 // apply takes one record in; a nil value is a deletion. It answers by how much the group grew.
 func (g *group) apply(k key, value []byte) (grown int, err error) {
-	size := len(value)
+	size := 0
 	if value != nil {
-		size += len(k.String())
+		size = len(k.String()) + len(value)
 	}
 	switch k.kind {
 	case kindGroup:
-		grown = size - g.size
-		err = g.applySelf(value, size)
+		return g.applySelf(value, size)
 	case kindMember:
-		old := g.members[k.id]
-		if old != nil {
-			grown = -old.size
-		}
-		if value == nil {
-			delete(g.members, k.id)
-			break
-		}
-		var m *member
-		if m, err = decodeMember(k.id, value); err != nil {
-			return 0, err
-		}
-		if old != nil {
-			m.heard, m.asked = old.heard, old.asked
-		}
-		m.size = size
-		grown += size
-		g.members[k.id] = m
+		return g.applyMember(k.id, value, size)
 	case kindTopic:
-		old := g.topics[k.id]
-		if old != nil {
-			grown = -old.size
-		}
-		if value == nil {
-			delete(g.topics, k.id)
-			break
-		}
-		var t *topic
-		if t, err = decodeTopic(k.id, value); err != nil {
-			return 0, err
-		}
-		if old != nil {
-			t.keepTimers(old)
-		}
-		t.size = size
-		grown += size
-		g.topics[k.id] = t
-	case kindOffset:
-		at := Partition{k.id, k.part}
-		if old := g.offsets[at]; old != nil {
-			grown = -old.size
-		}
-		if value == nil {
-			delete(g.offsets, at)
-			break
-		}
-		var c *committed
-		if c, err = decodeCommitted(value); err != nil {
-			return 0, err
-		}
-		c.size = size
-		grown += size
-		g.offsets[at] = c
-	}
-	return grown, err
-}
-
-// keepTimers lets a partition that was asked back from the same owner before go on from then.
-func (t *topic) keepTimers(old *topic) {
-	for i := range min(len(t.slots), len(old.slots)) {
-		if s, o := &t.slots[i], &old.slots[i]; s.leaving() && s.owner == o.owner && s.epoch == o.epoch {
-			s.asked = o.asked
-		}
+		return g.applyTopic(k.id, value, size)
+	default:
+		return g.applyOffset(Partition{k.id, k.part}, value, size)
 	}
 }
 
@@ -130,17 +71,18 @@ func decodeGroup(b []byte) (epoch, numbers uint64, err error) {
 	return epoch, numbers, d.end()
 }
 
-func (g *group) applySelf(value []byte, size int) (err error) {
+func (g *group) applySelf(value []byte, size int) (grown int, err error) {
+	grown = size - g.size
 	if value == nil {
 		g.stored, g.epoch, g.numbers, g.size = false, 0, 0, 0
-		return nil
+		return grown, nil
 	}
 	epoch, numbers, err := decodeGroup(value)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	g.stored, g.epoch, g.numbers, g.size = true, epoch, numbers, size
-	return nil
+	return grown, nil
 }
 
 // settle starts and stops timers after members or assignments changed.

@@ -91,22 +91,26 @@ func (l *ledger) verifyGroup(g *group) error {
 	for _, m := range g.members {
 		away[m.number] = m.away
 	}
+	wanted := map[uuid.UUID]bool{}
+	for _, m := range g.members {
+		for _, id := range m.topics {
+			wanted[id] = true
+		}
+	}
 	for _, t := range g.topics {
 		for p, s := range t.slots {
-			where := fmt.Sprintf("%s/%s/%d", g.name, t.id, p)
-			if s.owner == 0 && s.target != 0 && !away[s.target] {
-				return fmt.Errorf("%s is nobody's, and was not given to member %d", where, s.target)
+			var wrong string
+			switch {
+			case s.owner == 0 && s.target != 0 && !away[s.target]:
+				wrong = "is nobody's, and was not given to its target"
+			case s.owner != 0 && away[s.owner]:
+				wrong = "belongs to a member that is away"
+			case wanted[t.id] && s.target == 0:
+				wrong = "has subscribers and no target"
+			default:
+				continue
 			}
-			if s.owner != 0 && away[s.owner] {
-				return fmt.Errorf("%s belongs to member %d, which is away", where, s.owner)
-			}
-			wanted := false
-			for _, m := range g.members {
-				wanted = wanted || m.subscribes(t.id)
-			}
-			if wanted && s.target == 0 {
-				return fmt.Errorf("%s has subscribers and no target", where)
-			}
+			return fmt.Errorf("partition %d of topic %s %s: %+v", p, t.id, wrong, s)
 		}
 	}
 	return nil
@@ -168,4 +172,3 @@ func dump(c *Coordinator) string {
 
 // named draws the id of a member or topic from its name.
 func named(name string) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)) }
-

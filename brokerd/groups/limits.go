@@ -18,6 +18,7 @@ const (
 // About what records take, with their keys.
 const (
 	groupBytes  = 320
+	topicBytes  = 320 // without slots
 	memberBytes = 2 << 10
 	offsetBytes = 320 // without metadata
 	slotBytes   = 12

@@ -88,6 +88,28 @@ func decodeMember(id uuid.UUID, b []byte) (*member, error) {
 	return m, d.end()
 }
 
+// applyMember keeps the timers of a member that was there before.
+func (g *group) applyMember(id uuid.UUID, value []byte, size int) (grown int, err error) {
+	old := g.members[id]
+	if old != nil {
+		grown = -old.size
+	}
+	if value == nil {
+		delete(g.members, id)
+		return grown, nil
+	}
+	m, err := decodeMember(id, value)
+	if err != nil {
+		return 0, err
+	}
+	if old != nil {
+		m.heard, m.asked = old.heard, old.asked
+	}
+	m.size = size
+	g.members[id] = m
+	return grown + size, nil
+}
+
 func (d *decoder) timeout(field string, min, max time.Duration) time.Duration {
 	v := time.Duration(d.uvarint(field, uint64(max.Milliseconds()))) * time.Millisecond
 	if v < min {

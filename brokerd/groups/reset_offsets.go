@@ -38,18 +38,19 @@ func (r ResetOffsets) decide(t *turn) Reply {
 		return Reply{Err: err}
 	}
 	for _, o := range r.Offsets {
-		if o.Partition.Partition < 0 || o.Partition.Partition >= PartitionsMax || o.Offset < NoOffset || len(o.Metadata) > MetadataBytesMax {
+		known := t.topic(o.Topic)
+		if o.Partition.Partition < 0 || o.Partition.Partition >= PartitionsMax || known != nil && t.slot(o.Partition) == nil || o.Offset < NoOffset || len(o.Metadata) > MetadataBytesMax {
 			return Reply{Err: t.invalidOffset(o.Partition, o.Offset, o.Metadata)}
 		}
 	}
-	before, offsets, spare := maps.Clone(t.commits), t.offsets, t.spare
+	before, offsets, grown := maps.Clone(t.commits), t.offsets, t.grown
 	for _, o := range r.Offsets {
 		var c *committed
 		if o.Offset != NoOffset {
 			c = &committed{offset: o.Offset, leaderEpoch: o.LeaderEpoch, metadata: o.Metadata}
 		}
 		if err := t.setOffset(o.Partition, c); err != nil {
-			t.commits, t.offsets, t.spare = before, offsets, spare
+			t.commits, t.offsets, t.grown = before, offsets, grown
 			return Reply{Err: err}
 		}
 	}

@@ -11,7 +11,7 @@ func (t *turn) checkTopics(topics []Topic) error {
 	if len(topics) > TopicsMax {
 		return t.refuse(ErrInvalid, "a member subscribes to at most %d topics, not to %d", TopicsMax, len(topics))
 	}
-	slots, spare := t.slots, t.spare
+	slots, grown := t.slots, t.grown
 	for i, topic := range topics {
 		known := t.topic(topic.ID)
 		switch {
@@ -29,7 +29,7 @@ func (t *turn) checkTopics(topics []Topic) error {
 			return t.refuse(ErrLimit, "its topics have more than %d partitions with topic %s: use several groups", PartitionsMax, topic.ID)
 		}
 		slots += topic.Partitions
-		if spare -= int64(groupBytes + topic.Partitions*slotBytes); spare < 0 {
+		if grown += int64(topicBytes + topic.Partitions*slotBytes); grown > t.spare {
 			return t.refuseBytes()
 		}
 	}
@@ -44,7 +44,7 @@ func (t *turn) subscribe(m *member, topics []Topic) {
 		if t.topic(topic.ID) == nil {
 			t.topics[topic.ID] = newTopic(topic)
 			t.slots += topic.Partitions
-			t.spare -= int64(groupBytes + topic.Partitions*slotBytes)
+			t.grown += int64(topicBytes + topic.Partitions*slotBytes)
 		}
 	}
 	slices.SortFunc(ids, compareIDs)

@@ -63,3 +63,29 @@ func decodeTopic(id uuid.UUID, b []byte) (*topic, error) {
 	}
 	return t, d.end()
 }
+
+// applyTopic lets a partition that was asked back from the same assignment before go on from then.
+func (g *group) applyTopic(id uuid.UUID, value []byte, size int) (grown int, err error) {
+	old := g.topics[id]
+	if old != nil {
+		grown = -old.size
+	}
+	if value == nil {
+		delete(g.topics, id)
+		return grown, nil
+	}
+	t, err := decodeTopic(id, value)
+	if err != nil {
+		return 0, err
+	}
+	if old != nil {
+		for i := range min(len(t.slots), len(old.slots)) {
+			if s, o := &t.slots[i], &old.slots[i]; s.leaving() && s.owner == o.owner && s.epoch == o.epoch {
+				s.asked = o.asked
+			}
+		}
+	}
+	t.size = size
+	g.topics[id] = t
+	return grown + size, nil
+}

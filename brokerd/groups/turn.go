@@ -15,7 +15,8 @@ type turn struct {
 	group *group // what the log says
 	now   time.Time
 	end   int64  // of the group's partition in the log
-	spare int64  // bytes by which the coordinator may still grow
+	spare int64  // bytes by which the coordinator may grow
+	grown int64  // bytes by which it does, about
 	epoch uint64 // of this transition, if it is one
 
 	stored   bool // the group is there
@@ -38,7 +39,7 @@ type turn struct {
 
 func (c *Coordinator) turn(g *group, now time.Time) *turn {
 	t := &turn{
-		group: g, now: now, end: c.end, spare: c.limits.BytesMax - c.bytes, epoch: g.epoch + 1,
+		group: g, now: now, end: c.end, spare: c.limits.BytesMax - c.bytes - c.taken, epoch: g.epoch + 1,
 		stored: g.stored, full: len(c.groups) >= c.limits.GroupsMax, numbers: g.numbers, offsets: len(g.offsets),
 		members: map[uuid.UUID]*member{}, topics: map[uuid.UUID]*topic{}, commits: map[Partition]*committed{},
 	}
@@ -68,12 +69,12 @@ func (t *turn) refuse(kind error, format string, args ...any) error {
 	return &RefusedError{Kind: kind, Group: t.group.name, Reason: fmt.Sprintf(format, args...)}
 }
 
-// grow takes room for so many more bytes, for ever.
+// grow takes room for so many more bytes.
 func (t *turn) grow(bytes int) error {
-	if bytes > 0 && int64(bytes) > t.spare {
+	if bytes > 0 && t.grown+int64(bytes) > t.spare {
 		return t.refuseBytes()
 	}
-	t.spare -= int64(bytes)
+	t.grown += int64(bytes)
 	return nil
 }
 
@@ -288,13 +289,16 @@ func (t *turn) finish() []Record {
 	if t.retarget {
 		t.aim()
 	}
-	if len(t.members)+len(t.topics) > 0 {
+	if t.moved() {
 		t.reconcile()
 		t.sweep()
 		t.advance()
 	}
 	return t.records()
 }
+
+// moved says whether members or assignments change. Offsets alone are no transition of the group.
+func (t *turn) moved() bool { return len(t.members)+len(t.topics) > 0 }
 
 // reconcile gives partitions that nobody has to the members that should have them.
 func (t *turn) reconcile() {
@@ -365,7 +369,7 @@ func (t *turn) records() []Record {
 	var rows []row
 	name := t.group.name
 	switch {
-	case t.stored && (t.fresh || len(t.members)+len(t.topics) > 0):
+	case t.stored && (t.fresh || t.moved()):
 		rows = append(rows, row{key{group: name}, encodeGroup(t.epoch, t.numbers)})
 	case !t.stored && t.group.stored:
 		rows = append(rows, row{key{group: name}, nil})
