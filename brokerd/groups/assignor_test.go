@@ -267,6 +267,18 @@ func TestCheapMoves(t *testing.T) {
 	}
 }
 
+// TestStaysWhereItIs: a partition whose target is gone stays where it is, if there it may.
+func TestStaysWhereItIs(t *testing.T) {
+	d := draft{
+		subscriptions: [][]int{{0}, {0}, {}},
+		owner:         [][]int{{1, 1, 0, 0, 2}},
+		target:        [][]int{{-1, 2, 2, -1, 2}},
+	}.assign()
+	if want := [][]int{{1, 1, 0, 0, 0}}; !cmp.Equal(want, d.target) {
+		t.Errorf("got %v, want %v", d.target, want)
+	}
+}
+
 // TestTopicsAreSpread: members that come together share each topic.
 func TestTopicsAreSpread(t *testing.T) {
 	d := draft{

@@ -10,9 +10,6 @@ import (
 	"github.com/google/uuid"
 )
 
-// Record is one record of the groups topic. A nil value deletes the key.
-type Record struct{ Key, Value []byte }
-
 // Decision is the outcome of a turn. Without records the replies hold as they are, and the turn is over. With them the group is busy until the
 // coordinator is told what became of them, and the replies may be given when they are stored.
 type Decision struct {

@@ -1,5 +1,14 @@
 package groups
 
+import "github.com/google/uuid"
+
+// Expired is a member that was taken for dead.
+type Expired struct {
+	Member   uuid.UUID
+	Instance string
+	Silent   bool // it was not heard for its session timeout; otherwise it did not give up a partition within its rebalance timeout
+}
+
 // expire takes members for dead that were not heard for their session timeout, or that hold on to a partition beyond their rebalance timeout. All
 // of them go in one transition: what a dead member had must not be given to another one.
 func (t *turn) expire() {

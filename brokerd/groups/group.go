@@ -85,7 +85,7 @@ func (g *group) applySelf(value []byte, size int) (grown int, err error) {
 	return grown, nil
 }
 
-// settle starts and stops timers after members or assignments changed.
+// settle starts timers after members or assignments changed. Those of slots have stopped with the records that were replaced.
 func (g *group) settle(now time.Time) {
 	byNumber := make(map[uint64]*member, len(g.members))
 	for _, m := range g.members {
@@ -99,7 +99,6 @@ func (g *group) settle(now time.Time) {
 		for i := range t.slots {
 			s := &t.slots[i]
 			if !s.leaving() {
-				s.asked = time.Time{}
 				continue
 			}
 			if s.asked.IsZero() {

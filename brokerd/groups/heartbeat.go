@@ -5,7 +5,8 @@ import "github.com/google/uuid"
 // Heartbeat says that a member lives, and what it has given up. The reply tells it its share unless it has the newest.
 //
 // A member stops what its share lists as revoked, and then names it in Released until it is gone from the share. The same goes for whatever its
-// share lists that it has stopped for other reasons. A release is a fact about one assignment, for ever: it may come late, twice or in any order.
+// share lists that it has stopped for other reasons, or never begun. It releases nothing of a partition on which it still works under an earlier
+// epoch. A release is a fact about one assignment, for ever: it may come late, twice or in any order.
 //
 // Errors: [ErrUnknownMember], [ErrFencedMember], [ErrFencedInstance], [ErrInvalid], [ErrLimit].
 type Heartbeat struct {

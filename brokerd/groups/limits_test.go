@@ -124,8 +124,9 @@ func TestLargestTurns(t *testing.T) {
 	}
 	reset.Force = true
 	fits("a reset", apply(t, c, log, group, reset))
-	if d := apply(t, c, log, group, ResetOffsets{Force: true, Offsets: []Offset{{Partition: Partition{Topic: named("other")}}}}); !errors.Is(d.Replies[0].Err, ErrLimit) {
-		t.Errorf("offset %d: %v", PartitionsMax+1, d.Replies[0].Err)
+	one := ResetOffsets{Force: true, Offsets: []Offset{{Partition: reset.Offsets[0].Partition, Offset: 5}, {Partition: Partition{Topic: named("other")}}}}
+	if d := apply(t, c, log, group, one); !errors.Is(d.Replies[0].Err, ErrLimit) || len(d.Records) > 0 {
+		t.Errorf("offset %d: %v, %d records", PartitionsMax+1, d.Replies[0].Err, len(d.Records))
 	}
 	reset.Offsets = append(reset.Offsets, reset.Offsets...)
 	if d := apply(t, c, log, group, reset); !errors.Is(d.Replies[0].Err, ErrLimit) {
@@ -213,6 +214,10 @@ func TestCoordinatorsAreBounded(t *testing.T) {
 	if n == 0 || c.Bytes() > 8<<10 {
 		t.Errorf("%d members joined, %d bytes", n, c.Bytes())
 	}
+	wide := Heartbeat{Member: named("1"), Epoch: 1, Topics: []Topic{{named("t"), 2}, {named("wide"), 1000}}}
+	if d := apply(t, c, log, "a", wide); !errors.Is(d.Replies[0].Err, ErrLimit) {
+		t.Errorf("a topic of 1000 partitions: %v", d.Replies[0].Err)
+	}
 	metadata := func(sequence uint64, n int) Decision {
 		a := Assignment{Partition{named("t"), 0}, 1}
 		return apply(t, c, log, "a", CommitOffsets{Member: named("1"), Epoch: 1, Offsets: []Commit{{Assignment: a, Sequence: sequence, Metadata: strings.Repeat("x", n)}}})
@@ -228,6 +233,35 @@ func TestCoordinatorsAreBounded(t *testing.T) {
 	}
 	if d := metadata(3, 100); d.Replies[0].Commits[0] != nil {
 		t.Error(d.Replies[0].Commits[0])
+	}
+}
+
+// TestWaitingHeartbeatsCount: whoever waits for the next turn is not taken for dead in this one.
+func TestWaitingHeartbeatsCount(t *testing.T) {
+	c, log := New(Limits{}), newLedger()
+	topics := []Topic{{named("t"), 1}}
+	apply(t, c, log, "g", Join{Member: named("m1"), Topics: topics, SessionTimeout: SessionTimeoutMax}, Join{Member: named("m2"), Topics: topics})
+	var requests []Request
+	for i := range uint64(300) {
+		requests = append(requests, CommitOffsets{Member: named("m1"), Epoch: 1, Offsets: []Commit{
+			{Assignment: Assignment{Partition{named("t"), 0}, 1}, Sequence: i + 1, Offset: int64(i), Metadata: strings.Repeat("x", MetadataBytesMax)}}})
+	}
+	requests = append(requests, Heartbeat{Member: named("m2"), Epoch: 1})
+	now := time.Unix(0, 0).Add(SessionTimeoutDefault)
+	for turns := 0; len(requests) > 0; turns++ {
+		d := c.Decide(now, "g", requests)
+		if len(d.Expired) > 0 {
+			t.Fatalf("in turn %d, with %d requests behind it, %v expired", turns, len(requests)-len(d.Replies), d.Expired)
+		}
+		if requests = requests[len(d.Replies):]; len(requests) == 0 && turns == 0 {
+			t.Fatal("all fit in one turn")
+		}
+		if err := log.append(d.Records); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Stored(now, d, log.end()); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -276,6 +310,15 @@ func TestHostileJoins(t *testing.T) {
 		if d := apply(t, c, log, "g", j); !errors.Is(d.Replies[0].Err, ErrInvalid) || len(d.Records) > 0 {
 			t.Errorf("%s: %v", name, d.Replies[0].Err)
 		}
+	}
+}
+
+// TestRoomInATurn: two that come in one turn share the room that there is.
+func TestRoomInATurn(t *testing.T) {
+	c, log := New(Limits{}), newLedger()
+	d := apply(t, c, log, "g", Join{Member: named("m1"), Topics: []Topic{{named("t"), 3000}}}, Join{Member: named("m2"), Topics: []Topic{{named("u"), 3000}}})
+	if first, second := d.Replies[0].Err, d.Replies[1].Err; first != nil || !errors.Is(second, ErrLimit) {
+		t.Errorf("%v and %v", first, second)
 	}
 }
 
