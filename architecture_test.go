@@ -102,6 +102,7 @@ var floors = []floor{
 		name: "sequencing",
 		on:   []string{"lookup", "storage", "protocol", "ground"},
 		packages: map[string]string{
+			"brokerd/groups": "Coordinates consumer groups: members, the partitions that each has, and committed offsets.",
 			"brokerd/shard":  "Is the sequencer of a shard: decides what belongs to the log, checks versions and gives out offsets.",
 			"brokerd/topics": "Is the catalogue: which topics there are, and in which state.",
 		},

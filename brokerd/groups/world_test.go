@@ -1,0 +1,450 @@
+package groups
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// world is one group with its processes, a network that loses, repeats and delays, a log, and coordinators that fail.
+type world struct {
+	c         *Coordinator
+	log       *ledger
+	now       time.Time
+	processes []*process
+
+	requests []message // under way
+	queue    []message // have arrived
+	open     *openTurn
+	replies  []answer // under way
+
+	committers map[Assignment]uuid.UUID
+	offsets    map[Partition]int64
+	stats      map[string]int
+}
+
+type message struct {
+	from    *process // nil: an operator
+	member  uuid.UUID
+	number  int // of a join or heartbeat
+	request Request
+}
+
+type openTurn struct {
+	decision Decision
+	messages []message
+}
+
+type answer struct {
+	message
+	reply Reply
+}
+
+func newWorld(stats map[string]int) *world {
+	return &world{c: New(Limits{}), log: newLedger(), now: time.Unix(0, 0), committers: map[Assignment]uuid.UUID{}, offsets: map[Partition]int64{}, stats: stats}
+}
+
+// group is the group as the log has it.
+func (w *world) group() *group {
+	if g := w.c.groups["g"]; g != nil {
+		return g
+	}
+	return newGroup("g")
+}
+
+func (w *world) start(instance string, topics []Topic, session, rebalance time.Duration) {
+	w.processes = append(w.processes, &process{
+		instance: instance, id: uuid.New(), topics: topics, session: session, rebalance: rebalance,
+		running: map[Partition]*work{}, stopped: map[Partition]uint64{},
+	})
+}
+
+func (w *world) send(p *process, r Request) {
+	m := message{from: p, request: r}
+	if p != nil {
+		m.member = p.id
+		switch r.(type) {
+		case Join, Heartbeat:
+			p.request++
+			m.number = p.request
+		}
+	}
+	w.requests = append(w.requests, m)
+}
+
+// arrive takes a request from the network, or a copy of it.
+func (w *world) arrive(i int, keep bool) {
+	w.queue = append(w.queue, w.requests[i])
+	if !keep {
+		w.requests = slices.Delete(w.requests, i, i+1)
+	}
+}
+
+// turn decides on what has arrived.
+func (w *world) turn() {
+	requests := make([]Request, len(w.queue))
+	for i, m := range w.queue {
+		requests[i] = m.request
+	}
+	d := w.c.Decide(w.now, "g", requests)
+	t := &openTurn{d, w.queue[:len(d.Replies):len(d.Replies)]}
+	w.queue = w.queue[len(d.Replies):]
+	w.stats["expired"] += len(d.Expired)
+	if len(d.Records) == 0 {
+		w.answer(t)
+		return
+	}
+	w.open = t
+}
+
+func (w *world) answer(t *openTurn) {
+	for i, r := range t.decision.Replies {
+		w.replies = append(w.replies, answer{t.messages[i], r})
+	}
+}
+
+// next is the group as the open turn makes it.
+func (w *world) next() (*group, error) {
+	g := *w.group()
+	g.members, g.topics, g.offsets = maps.Clone(g.members), maps.Clone(g.topics), maps.Clone(g.offsets)
+	for _, r := range w.open.decision.Records {
+		k, err := parseKey(string(r.Key))
+		if err == nil {
+			_, err = g.apply(k, r.Value)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return &g, nil
+}
+
+// assigned is who has each partition.
+func assigned(g *group) map[Assignment]uuid.UUID {
+	ids := map[uint64]uuid.UUID{}
+	for _, m := range g.members {
+		ids[m.number] = m.id
+	}
+	all := map[Assignment]uuid.UUID{}
+	for _, t := range g.topics {
+		for p, s := range t.slots {
+			if s.owner != 0 {
+				all[Assignment{Partition{t.id, int32(p)}, s.epoch}] = ids[s.owner]
+			}
+		}
+	}
+	return all
+}
+
+func (w *world) process(id uuid.UUID) *process {
+	for _, p := range w.processes {
+		if p.id == id {
+			return p
+		}
+	}
+	return nil
+}
+
+// land puts the records of the open turn into the log, and judges the transition by what the processes really do.
+func (w *world) land() error {
+	t := w.open
+	reset, deleted := false, false
+	for i, m := range t.messages {
+		if t.decision.Replies[i].Err != nil {
+			continue
+		}
+		switch m.request.(type) {
+		case ResetOffsets:
+			reset = true
+		case Delete:
+			deleted = true
+		}
+	}
+	if err := w.log.append(t.decision.Records); err != nil {
+		return err
+	}
+	next, err := w.next()
+	if err != nil {
+		return err
+	}
+	after := assigned(next)
+	for a, id := range assigned(w.group()) {
+		if after[a] == id || next.members[id] == nil {
+			continue
+		}
+		// It was taken from a member that stays: the process behind it must have stopped, unless the same one has it under a new epoch.
+		if p := w.process(id); p != nil && p.running[a.Partition] != nil && !reset {
+			return fmt.Errorf("partition %v was taken from a process that works on it: %v", a, p)
+		}
+		w.stats["moved"]++
+	}
+	if deleted {
+		clear(w.offsets)
+	}
+	return w.landOffsets(reset || deleted)
+}
+
+// landOffsets holds that committed offsets go forward, and that all commits of an assignment are one member's.
+func (w *world) landOffsets(reset bool) error {
+	for _, r := range w.open.decision.Records {
+		k, err := parseKey(string(r.Key))
+		if err != nil {
+			return err
+		}
+		if k.kind != kindOffset {
+			continue
+		}
+		at := Partition{k.id, k.part}
+		if r.Value == nil {
+			if !reset {
+				return fmt.Errorf("the offset of %v was removed", at)
+			}
+			delete(w.offsets, at)
+			continue
+		}
+		c, err := decodeCommitted(r.Value)
+		if err != nil {
+			return err
+		}
+		if c.offset < w.offsets[at] && !reset {
+			return fmt.Errorf("the offset of %v goes back from %d to %d", at, w.offsets[at], c.offset)
+		}
+		w.offsets[at] = c.offset
+	}
+	for i, m := range w.open.messages {
+		request, ok := m.request.(CommitOffsets)
+		for j, err := range w.open.decision.Replies[i].Commits {
+			if a := request.Offsets[j].Assignment; ok && err == nil {
+				if by, found := w.committers[a]; found && by != request.Member {
+					return fmt.Errorf("%v has commits of %s and of %s", a, by, request.Member)
+				}
+				w.committers[a] = request.Member
+				w.stats["committed"]++
+			} else if errors.Is(err, ErrFencedMember) {
+				w.stats["fenced commit"]++
+			}
+		}
+	}
+	return nil
+}
+
+func (w *world) store() error {
+	if err := w.land(); err != nil {
+		return err
+	}
+	t := w.open
+	w.open = nil
+	if err := w.c.Stored(w.now, t.decision, w.log.end()); err != nil {
+		return err
+	}
+	w.answer(t)
+	if g := w.group(); g.stored {
+		if err := w.log.verifyGroup(g); err != nil {
+			return err
+		}
+	}
+	return w.judge()
+}
+
+func (w *world) refuse() error {
+	d := w.open.decision
+	w.open = nil
+	return w.c.Dropped(d)
+}
+
+// failover loses what has arrived. What became of the open turn is for the log to say.
+func (w *world) failover(landed bool) error {
+	if w.open != nil && landed {
+		if err := w.land(); err != nil {
+			return err
+		}
+	}
+	state := dump(w.c)
+	c, err := replay(w.log.latest())
+	if err != nil {
+		return err
+	}
+	if got := dump(c); w.open == nil && got != state {
+		return fmt.Errorf("a failover leads to\n%s\ninstead of\n%s", got, state)
+	}
+	w.c, w.open, w.queue = c, nil, nil
+	if err := w.c.Restarted(w.now, w.log.end()); err != nil {
+		return err
+	}
+	return w.judge()
+}
+
+// judge holds at all times: who is a member works on what it has and on nothing else. So no two members work on a partition at once.
+func (w *world) judge() error {
+	g := w.group()
+	for _, p := range w.processes {
+		m := g.members[p.id]
+		if m == nil {
+			continue
+		}
+		for at, work := range p.running {
+			t := g.topics[at.Topic]
+			if t == nil || t.slots[at.Partition].owner != m.number || t.slots[at.Partition].epoch < work.epoch {
+				return fmt.Errorf("%v, which is not its: partition %v under epoch %d\n%s", p, at, work.epoch, dump(w.c))
+			}
+		}
+	}
+	return nil
+}
+
+// hear gives an answer to its process, if that still waits for it.
+func (w *world) hear(i int) {
+	a := w.replies[i]
+	w.replies = slices.Delete(w.replies, i, i+1)
+	p := a.from
+	if p == nil || !p.awake() || p.id != a.member {
+		return
+	}
+	switch r := a.request.(type) {
+	case Join, Heartbeat:
+		if a.number == p.request {
+			p.told(a.reply)
+		}
+	case CommitOffsets:
+		if a.reply.Err != nil {
+			p.refused(a.reply.Err)
+			return
+		}
+		for j, err := range a.reply.Commits {
+			if work := p.running[r.Offsets[j].Partition]; err != nil && work != nil && errors.Is(err, ErrFencedMember) {
+				work.stopping = true
+			}
+		}
+	}
+}
+
+// flow lets everything that is under way come to its end.
+func (w *world) flow() error {
+	for len(w.requests)+len(w.queue)+len(w.replies) > 0 || w.open != nil {
+		for len(w.requests) > 0 {
+			w.arrive(0, false)
+		}
+		if w.open == nil {
+			w.turn()
+		}
+		if w.open != nil {
+			if err := w.store(); err != nil {
+				return err
+			}
+		}
+		for len(w.replies) > 0 {
+			w.hear(0)
+		}
+	}
+	return w.judge()
+}
+
+// round is a second in which nothing goes wrong.
+func (w *world) round() error {
+	w.now = w.now.Add(time.Second)
+	for _, p := range w.processes {
+		if !p.awake() {
+			continue
+		}
+		for _, at := range p.stopping() {
+			p.finish(at)
+		}
+		w.send(p, p.beat())
+		for _, at := range p.working() {
+			w.send(p, p.commit(at, 1))
+		}
+	}
+	w.queue = append(w.queue, w.requests...)
+	w.requests = nil
+	w.turn()
+	return w.flow()
+}
+
+// heal ends all faults. Before long every partition that somebody wants is worked on by one process, evenly, and nothing moves any more.
+func (w *world) heal() error {
+	for _, p := range w.processes {
+		p.paused = false
+	}
+	if err := w.flow(); err != nil {
+		return err
+	}
+	unsettled := errors.New("not tried")
+	for seconds := 0; unsettled != nil; seconds++ {
+		if seconds > 40 {
+			return fmt.Errorf("after %d seconds: %w\n%s", seconds, unsettled, dump(w.c))
+		}
+		if err := w.round(); err != nil {
+			return err
+		}
+		unsettled = w.settled()
+	}
+	end, epoch := w.log.end(), w.group().epoch
+	for range 3 {
+		if err := w.round(); err != nil {
+			return err
+		}
+	}
+	if w.group().epoch != epoch {
+		return fmt.Errorf("the group goes on from epoch %d to %d", epoch, w.group().epoch)
+	}
+	if working := len(w.working()); working == 0 != (end == w.log.end()) {
+		return fmt.Errorf("the log grew from %d to %d while %d partitions were worked on", end, w.log.end(), working)
+	}
+	return w.log.verify(w.c)
+}
+
+func (w *world) working() map[Partition]*process {
+	working := map[Partition]*process{}
+	for _, p := range w.processes {
+		for at := range p.running {
+			if !p.ended {
+				working[at] = p
+			}
+		}
+	}
+	return working
+}
+
+func (w *world) settled() error {
+	g, working := w.group(), w.working()
+	wanted := map[Partition]bool{}
+	loads := map[string][]int{}
+	living := 0
+	for _, p := range w.processes {
+		if p.ended {
+			continue
+		}
+		living++
+		if g.members[p.id] == nil {
+			return fmt.Errorf("%v is no member", p)
+		}
+		for _, t := range p.topics {
+			for i := range t.Partitions {
+				wanted[Partition{t.ID, int32(i)}] = true
+			}
+		}
+		key := fmt.Sprint(p.topics)
+		loads[key] = append(loads[key], len(p.running))
+	}
+	if len(g.members) != living {
+		return fmt.Errorf("%d processes, %d members", living, len(g.members))
+	}
+	if len(working) != len(wanted) {
+		return fmt.Errorf("of %d partitions %d are worked on: %v", len(wanted), len(working), slices.SortedFunc(maps.Keys(working), Partition.compare))
+	}
+	for key, of := range loads {
+		if slices.Max(of)-slices.Min(of) > 1 {
+			return fmt.Errorf("those that subscribe to %s have %v partitions", key, of)
+		}
+	}
+	if len(g.members) > 0 {
+		if d, err := w.c.Describe("g"); err != nil || d.State != Stable {
+			return fmt.Errorf("%+v, %w", d, err)
+		}
+	}
+	return nil
+}
