@@ -73,7 +73,7 @@ func (s *server) dial(ctx context.Context, cfg commitlog.Config) (*commitlog.Cli
 
 // explain says what an error of the client means here, and what to do about it.
 func (s *server) explain(err error) error {
-	told, usage := new(failure), new(usageError)
+	told, usage := new(toldError), new(usageError)
 	if err == nil || errors.As(err, &told) || errors.As(err, &usage) {
 		return err
 	}

@@ -43,19 +43,19 @@ func exitHelp(codes ...int) string {
 	return b.String()
 }
 
-// failure is an error in the words of the command line, with the exit code that goes with it.
-type failure struct {
+// toldError is an error in the words of the command line, with the exit code that goes with it.
+type toldError struct {
 	code  int
 	text  string
 	cause error // nil: there is no more to know
 }
 
-func (f *failure) Error() string { return f.text }
-func (f *failure) Unwrap() error { return f.cause }
+func (f *toldError) Error() string { return f.text }
+func (f *toldError) Unwrap() error { return f.cause }
 
 // failed makes one.
 func failed(code int, cause error, format string, args ...any) error {
-	return &failure{code: code, text: fmt.Sprintf(format, args...), cause: cause}
+	return &toldError{code: code, text: fmt.Sprintf(format, args...), cause: cause}
 }
 
 // usageError is what the user has to correct before trying again.
@@ -69,7 +69,7 @@ func misused(format string, args ...any) error { return &usageError{fmt.Errorf(f
 
 // exitCode is what a command that ended with an error exits with.
 func exitCode(err error, began bool) int {
-	abandoned, usage, told := new(abandonedError), new(usageError), new(failure)
+	abandoned, usage, told := new(abandonedError), new(usageError), new(toldError)
 	switch {
 	case errors.As(err, &abandoned):
 		if s, ok := abandoned.signal.(syscall.Signal); ok {

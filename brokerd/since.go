@@ -67,7 +67,7 @@ func (o *origin) at(ctx context.Context, client *commitlog.Client, t commitlog.T
 	case o.latest:
 		return p.End, nil
 	case o.time != nil && !t.ProducerTime: // times that producers give are in no order
-		return firstSince(ctx, client, t, partition, *o.time)
+		return firstSince(ctx, client, t, partition, *o.time, sinceScanMax)
 	}
 	return commitlog.Earliest, nil
 }
@@ -78,11 +78,11 @@ func (o *origin) before(r *commitlog.Record) bool { return o.time != nil && r.Ti
 // sinceScanMax is the number of records among which the first one of a time is found faster by reading them than by asking again.
 const sinceScanMax = 4096
 
-// firstSince halves a partition until the first record of a time or later lies among the next sinceScanMax records. Times of records never run backwards
-// within a partition. What was deleted meanwhile is not looked at.
-func firstSince(ctx context.Context, client *commitlog.Client, t commitlog.Topic, partition int32, since time.Time) (int64, error) {
+// firstSince halves a partition until the first record of a time or later lies among the next scanMax records. Times of records never run backwards within
+// a partition.
+func firstSince(ctx context.Context, client *commitlog.Client, t commitlog.Topic, partition int32, since time.Time, scanMax int64) (int64, error) {
 	from, to := t.Partitions[partition].Start, t.Partitions[partition].End
-	for to-from > sinceScanMax {
+	for to-from > scanMax {
 		middle := from + (to-from)/2
 		for r, err := range client.Records(ctx, t, partition, commitlog.Range{From: middle, To: middle + 1}) {
 			switch {
