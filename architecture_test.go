@@ -146,9 +146,9 @@ var floors = []floor{
 	},
 	{
 		name: "command",
-		on:   []string{"measuring", "node", "settings", "log"}, // the operator's commands are clients
+		on:   []string{"measuring", "node", "settings", "streams", "log"}, // the operator's commands are clients
 		packages: map[string]string{
-			"brokerd": "Is the daemon's command line: dev, serve, verify, backup, restore, version, and the signals that stop a node.",
+			"brokerd": "Is the daemon's command line, and the operator's: runs a node, or as a client of one shows and changes what it holds.",
 		},
 	},
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -11,32 +10,31 @@ import (
 )
 
 func backupCommand() *cobra.Command {
-	var server string
+	var s server
 	cmd := &cobra.Command{
-		Use:   "backup --server URL DIR",
+		Use:   "backup DIR",
 		Short: "Copy everything that a running node holds",
 		Long: `Copy everything that a running node holds into an empty or new directory. The node serves on.
 
 Each topic is consistent: its backup is what one shard held at one moment, and no append is torn. Checksums are checked on the way, and written
-down for the restore. Progress is told on stderr.`,
-		Example: "  brokerd backup --server nats://127.0.0.1:4222 backup-monday",
+down for the restore. Progress is told on stderr.
+
+` + exitHelp(exitOK, exitError, exitUsage, exitUnavailable),
+		Example: "  brokerd backup backup-monday\n  brokerd backup --server nats://10.0.0.7:4222 backup-monday",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if server == "" {
-				return &usageError{errors.New("backup needs the node that runs: --server URL")}
-			}
 			return untilSignal(cmd.Context(), func(ctx context.Context) error {
-				m, err := broker.BackupFrom(ctx, server, args[0], func(topic string, records, bytes int64) {
+				m, err := broker.BackupFrom(ctx, s.url(), args[0], func(topic string, records, bytes int64) {
 					tellProgress(cmd.ErrOrStderr(), "backed up", topic, records, bytes)
 				})
 				if err != nil {
-					return err
+					return s.explain(err)
 				}
 				return tellBackup(cmd, "backed up to", args[0], m)
 			})
 		},
 	}
-	cmd.Flags().StringVar(&server, "server", "", "the `URL` of the node")
+	s.addTo(cmd)
 	return cmd
 }
 

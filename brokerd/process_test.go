@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"regexp"
@@ -61,6 +62,7 @@ func (t *transcript) await(pattern *regexp.Regexp, ended <-chan struct{}) (strin
 // process is a brokerd in a process of its own.
 type process struct {
 	cmd            *exec.Cmd
+	stdin          io.WriteCloser
 	stdout, stderr *transcript
 	ended          chan struct{}
 	url, dir       string // once it is ready
@@ -74,11 +76,15 @@ var (
 	serveDir = regexp.MustCompile(`"data_dir":"([^"]+)"`)
 )
 
-// start runs brokerd in workDir, which also holds its temporary files, and waits until it is ready.
-func start(workDir string, args ...string) (*process, error) {
+// launch runs brokerd in workDir, which also holds its temporary files. Its stdin stays open.
+func launch(workDir string, env []string, args ...string) (*process, error) {
 	p := &process{cmd: exec.Command("brokerd", args...), stdout: newTranscript(), stderr: newTranscript(), ended: make(chan struct{})}
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = workDir, p.stdout, p.stderr
-	p.cmd.Env = append(os.Environ(), "TMPDIR="+workDir)
+	p.cmd.Env = append(append(os.Environ(), "TMPDIR="+workDir), env...)
+	var err error
+	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -86,6 +92,15 @@ func start(workDir string, args ...string) (*process, error) {
 		defer close(p.ended)
 		_ = p.cmd.Wait() // the exit code is in ProcessState
 	}()
+	return p, nil
+}
+
+// start launches brokerd and waits until it is ready.
+func start(workDir string, args ...string) (*process, error) {
+	p, err := launch(workDir, nil, args...)
+	if err != nil {
+		return nil, err
+	}
 	said, url, dir := p.stdout, devURL, devDir
 	if args[0] == "serve" {
 		said, url, dir = p.stderr, serveURL, serveDir

@@ -2,22 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"syscall"
+	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/strandlog/strand/brokerd/broker"
-)
-
-// Exit codes. A node that a second signal stopped exits with 128 and the signal's number.
-const (
-	exitOK     = 0
-	exitError  = 1
-	exitUsage  = 2
-	exitDamage = 3 // verify and restore: damage was found
-	exitGaveUp = 4 // the node's disk fails: trying again at once will not help
 )
 
 // run is the whole program: args begins with the program's name, and the answer is the exit code.
@@ -31,30 +20,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 	_, _ = fmt.Fprintln(stderr, "brokerd:", err) // there is nowhere else to say it
-	abandoned, usage := new(abandonedError), new(usageError)
-	switch {
-	case errors.As(err, &abandoned):
-		if s, ok := abandoned.signal.(syscall.Signal); ok {
-			return 128 + int(s)
-		}
-	case !*began || errors.As(err, &usage):
-		return exitUsage
-	case errors.Is(err, errDamage), errors.Is(err, broker.ErrBackupDamaged):
-		return exitDamage
-	case errors.Is(err, broker.ErrGaveUp):
-		return exitGaveUp
-	}
-	return exitError
+	return exitCode(err, *began)
 }
 
 // rootCommand also tells whether a command has begun: an error before that is one of usage.
 func rootCommand(program string) (root *cobra.Command, began *bool) {
 	began = new(bool)
 	root = &cobra.Command{
-		Use:           "brokerd",
-		Short:         "Run a Strand node",
-		Long:          "brokerd runs a Strand node: the log that keeps events, and everything in front of it.",
-		Example:       "  brokerd dev\n  brokerd serve -c brokerd.yaml",
+		Use:   "brokerd",
+		Short: "Run a Strand node, and look after one",
+		Long: `brokerd runs a Strand node: the log that keeps events, and everything in front of it. It also is the operator's tool for a node that runs.
+
+What a command answers goes to stdout, progress and errors go to stderr. With -o json an answer is JSON, one object a line.
+
+` + exitHelp(exitOK, exitError, exitUsage, exitDamage, exitGaveUp, exitUnavailable, exitNotFound, exitRefused),
+		Example:       "  brokerd dev\n  brokerd serve -c brokerd.yaml\n  brokerd topics list\n  brokerd events tail --follow",
 		SilenceErrors: true, // run prints them
 		SilenceUsage:  true,
 		PersistentPreRun: func(*cobra.Command, []string) {
@@ -64,12 +44,36 @@ func rootCommand(program string) (root *cobra.Command, began *bool) {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w: see %s --help", err, c.CommandPath())
 	})
-	root.AddCommand(devCommand(program), serveCommand(), verifyCommand(), backupCommand(), restoreCommand(), versionCommand())
+	const running, operating = "running", "operating"
+	root.AddGroup(&cobra.Group{ID: running, Title: "A node:"}, &cobra.Group{ID: operating, Title: "What it holds:"})
+	add := func(group string, commands ...*cobra.Command) {
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add(running, devCommand(program), serveCommand(), verifyCommand(), backupCommand(), restoreCommand())
+	add(operating, topicsCommand(), eventsCommand(), streamsCommand())
+	root.AddCommand(versionCommand())
 	return root, began
 }
 
-// usageError is what the user has to correct before trying again.
-type usageError struct{ err error }
-
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
+// familyCommand is a noun whose verbs are commands of their own. Alone it shows its help.
+func familyCommand(c cobra.Command, verbs ...*cobra.Command) *cobra.Command {
+	c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	c.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		text := fmt.Sprintf("unknown command %q for %q: see %[2]s --help", args[0], cmd.CommandPath())
+		if cmd.SuggestionsMinimumDistance == 0 {
+			cmd.SuggestionsMinimumDistance = 2 // as cobra does for the root
+		}
+		if meant := cmd.SuggestionsFor(args[0]); len(meant) > 0 {
+			text += "\n  did you mean: " + strings.Join(meant, ", ")
+		}
+		return misused("%s", text)
+	}
+	c.AddCommand(verbs...)
+	return &c
+}

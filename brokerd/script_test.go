@@ -2,15 +2,19 @@ package main
 
 import (
 	"context"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/strandlog/strand/commitlog"
+	"github.com/strandlog/strand/eventstore"
 )
 
 // TestScripts runs the manual in testdata/script. Beside testscript's own commands there are
@@ -19,17 +23,29 @@ import (
 //	down NAME        sends SIGTERM and waits for exit code 0
 //	seed URL         stores three events in the topic events, of one partition
 //	damage DIR       changes a byte in the middle of the largest file in which DIR keeps events
+//	story URL TOPIC PARTITIONS
+//	                 creates a versioned topic in which two accounts and an order have events
+//	run NAME ARGS... starts brokerd ARGS in the background, with a stdin that stays open
+//	type NAME LINE   writes a line to its stdin
+//	sees NAME REGEXP waits until its stdout has a line of that kind
+//	interrupt NAME   sends SIGINT, waits for exit code 0, and leaves what it told in the files NAME.out and NAME.err
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"up":     up,
-			"down":   down,
-			"seed":   seed,
-			"damage": damage,
+			"up":        up,
+			"down":      down,
+			"seed":      seed,
+			"damage":    damage,
+			"story":     story,
+			"run":       background,
+			"type":      typeLine,
+			"sees":      sees,
+			"interrupt": interrupt,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Values[nodesKey{}] = map[string]*process{}
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // else each command sleeps for a second before it ends
 			return nil
 		},
 	})
@@ -85,6 +101,95 @@ func seed(ts *testscript.TestScript, neg bool, args []string) {
 		_, err := client.Append(ctx, topic, commitlog.Append{Writes: []commitlog.Write{write}})
 		ts.Check(err)
 	}
+}
+
+// The events of the story.
+type (
+	deposited struct{ Amount int }
+	withdrawn struct{ Amount int }
+	placed    struct{ Note string }
+)
+
+func story(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: story URL TOPIC PARTITIONS")
+	}
+	partitions, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	ctx := context.Background()
+	client, err := commitlog.Dial(ctx, args[0])
+	ts.Check(err)
+	defer client.Close()
+	store, err := eventstore.Open(ctx, client, eventstore.Config{Topic: args[1], Partitions: partitions},
+		eventstore.Category{Name: "account", Events: map[string]any{"deposited": deposited{}, "withdrawn": withdrawn{}}},
+		eventstore.Category{Name: "order", Events: map[string]any{"placed": placed{}}})
+	ts.Check(err)
+	carol := eventstore.WithMetadata(ctx, eventstore.Metadata{Actor: "carol", Tags: []string{"vip"}, User: map[string]string{"screen": "7"}})
+	for _, chapter := range []struct {
+		ctx    context.Context
+		stream string
+		events []any
+	}{
+		{ctx, "account-alice", []any{deposited{100}}},
+		{ctx, "account-bob", []any{deposited{50}}},
+		{carol, "account-alice", []any{withdrawn{30}, withdrawn{20}}},
+		{ctx, "order-7", []any{placed{"<ring twice>\n"}}},
+	} {
+		_, err := store.Append(chapter.ctx, chapter.stream, eventstore.Any, chapter.events...)
+		ts.Check(err)
+	}
+}
+
+func background(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: run NAME ARGS...")
+	}
+	p, err := launch(ts.Getenv("WORK"), []string{serverVariable + "=" + ts.Getenv(serverVariable)}, args[1:]...)
+	ts.Check(err)
+	ts.Defer(p.kill)
+	nodes(ts)[args[0]] = p
+}
+
+// running is a process that a script has started.
+func running(ts *testscript.TestScript, name string) *process {
+	p := nodes(ts)[name]
+	if p == nil {
+		ts.Fatalf("nothing runs by the name %s", name)
+	}
+	return p
+}
+
+func typeLine(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: type NAME LINE")
+	}
+	_, err := io.WriteString(running(ts, args[0]).stdin, args[1]+"\n")
+	ts.Check(err)
+}
+
+func sees(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sees NAME REGEXP")
+	}
+	p := running(ts, args[0])
+	if _, err := p.stdout.await(regexp.MustCompile("(?m)("+args[1]+")"), p.ended); err != nil {
+		ts.Fatalf("%v\nstdout: %s\nstderr: %s", err, p.stdout, p.stderr)
+	}
+}
+
+func interrupt(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: interrupt NAME")
+	}
+	p := running(ts, args[0])
+	ts.Check(p.signal(syscall.SIGINT))
+	code, err := p.exitCode()
+	ts.Check(err)
+	if code != exitOK {
+		ts.Fatalf("brokerd exited with %d: %s", code, p.stderr)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".out"), []byte(p.stdout.String()), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".err"), []byte(p.stderr.String()), 0o600))
 }
 
 func damage(ts *testscript.TestScript, neg bool, args []string) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +13,8 @@ import (
 )
 
 func verifyCommand() *cobra.Command {
-	var server, output string
+	var s server
+	var f format
 	cmd := &cobra.Command{
 		Use:   "verify (DIR | --server URL)",
 		Short: "Check everything that a node holds",
@@ -25,15 +25,14 @@ without a gap), and whether segments and index lead to what the log says. The lo
 
 With --server, of a node that runs: every partition is read as a client reads it.
 
-The exit code is 0 when all is sound, and 3 when damage was found. Progress is told on stderr.`,
+Progress is told on stderr.
+
+` + exitHelp(exitOK, exitError, exitUsage, exitDamage, exitUnavailable),
 		Example: "  brokerd verify /var/lib/brokerd\n  brokerd verify --server nats://127.0.0.1:4222 -o json",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if (len(args) == 1) == (server != "") {
+			if (len(args) == 1) == (s.flag != "") {
 				return &usageError{errors.New("verify needs a data directory or --server URL, and not both")}
-			}
-			if output != "table" && output != "json" {
-				return &usageError{fmt.Errorf("-o %s: known are table and json", output)}
 			}
 			return untilSignal(cmd.Context(), func(ctx context.Context) error {
 				progress := func(topic string, records, bytes int64) {
@@ -41,18 +40,17 @@ The exit code is 0 when all is sound, and 3 when damage was found. Progress is t
 				}
 				var report broker.VerifyReport
 				var err error
-				if server == "" {
+				if s.flag == "" {
 					report, err = broker.VerifyDir(ctx, args[0], progress)
 				} else {
-					report, err = broker.VerifyServer(ctx, server, progress)
+					report, err = broker.VerifyServer(ctx, s.url(), progress)
+					err = s.explain(err)
 				}
 				if err != nil {
 					return err
 				}
-				if output == "json" {
-					out := json.NewEncoder(cmd.OutOrStdout())
-					out.SetIndent("", "  ")
-					err = out.Encode(report)
+				if f.json() {
+					err = writeJSON(cmd.OutOrStdout(), report)
 				} else {
 					err = writeReport(cmd.OutOrStdout(), report)
 				}
@@ -63,8 +61,8 @@ The exit code is 0 when all is sound, and 3 when damage was found. Progress is t
 			})
 		},
 	}
-	cmd.Flags().StringVar(&server, "server", "", "the `URL` of a node that runs")
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	cmd.Flags().StringVar(&s.flag, "server", "", "the `URL` of a node that runs")
+	f.addTo(cmd)
 	return cmd
 }
 

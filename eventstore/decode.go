@@ -25,13 +25,9 @@ func (s *Store) decode(r *commitlog.Record) (e Event, wanted bool, err error) {
 		h := &r.Headers[i]
 		switch h.Key {
 		case wire.HeaderID:
-			if len(h.Value) == len(uuid.UUID{}) {
-				e.ID = uuid.UUID(h.Value)
-			}
+			e.ID = storedID(h.Value)
 		case wire.HeaderVersion:
-			if len(h.Value) == 8 {
-				e.Version = int64(binary.BigEndian.Uint64(h.Value))
-			}
+			e.Version = storedVersion(h.Value)
 		case wire.HeaderType:
 			if reader = s.registry.byName[string(h.Value)]; reader != nil {
 				e.Type = reader.name
@@ -59,6 +55,22 @@ func (s *Store) decode(r *commitlog.Record) (e Event, wanted bool, err error) {
 		return Event{}, false, &DecodeError{Type: e.Type, Stream: e.Stream, Version: e.Version, Position: e.Position, Cause: err}
 	}
 	return e, true, nil
+}
+
+// storedID is the id in a record's header, none when that is malformed.
+func storedID(value []byte) uuid.UUID {
+	if len(value) != len(uuid.UUID{}) {
+		return uuid.Nil
+	}
+	return uuid.UUID(value)
+}
+
+// storedVersion is the version in a record's header, 0 when that is malformed.
+func storedVersion(value []byte) int64 {
+	if len(value) != 8 {
+		return 0
+	}
+	return int64(binary.BigEndian.Uint64(value))
 }
 
 var errNoEnvelope = errors.New("the record lacks the id or the version that every event has")

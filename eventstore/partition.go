@@ -5,7 +5,6 @@ import (
 	"iter"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/strandlog/strand/commitlog"
 	"github.com/strandlog/strand/internal/wire"
 )
@@ -61,8 +60,8 @@ func (s *Store) places(ctx context.Context, partition int32, r commitlog.Range, 
 // place is an event without its content.
 func (s *Store) place(r *commitlog.Record) Event {
 	e := Event{Position: s.positionOf(r.Partition, r.Offset, r.Epoch), Time: r.Time}
-	if id, ok := header(r.Headers, wire.HeaderID); ok && len(id) == len(uuid.UUID{}) {
-		e.ID = uuid.UUID(id)
+	if id, ok := header(r.Headers, wire.HeaderID); ok {
+		e.ID = storedID(id)
 	}
 	return e
 }

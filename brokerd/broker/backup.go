@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/strandlog/strand/brokerd/shard"
+	"github.com/strandlog/strand/commitlog"
 	"github.com/strandlog/strand/internal/wire"
 )
 
@@ -300,11 +301,11 @@ func (b *shardBackup) once(ctx context.Context, request []byte) (r wire.FramesRe
 	return r, r.Decode(reply.Data)
 }
 
-// BackupFrom is [Backup] of the node at a URL.
+// BackupFrom is [Backup] of the node at a URL. The error is commitlog.ErrUnavailable when there is none.
 func BackupFrom(ctx context.Context, url, dir string, progress VerifyProgress) (BackupManifest, error) {
 	nc, err := nats.Connect(url, nats.Name("strand backup"), nats.Timeout(backupRequestMax))
 	if err != nil {
-		return BackupManifest{}, fmt.Errorf("no node answers at %s: check that brokerd runs there: %w", url, err)
+		return BackupManifest{}, &commitlog.UnavailableError{URL: url, Doing: "connecting", Cause: err}
 	}
 	defer nc.Close()
 	return Backup(ctx, nc, dir, progress)

@@ -102,7 +102,7 @@ func boolean(v *yaml.Node) (bool, error) {
 }
 
 func size(v *yaml.Node) (int64, error) {
-	n, err := parseSize(v.Value)
+	n, err := ParseSize(v.Value)
 	if err != nil {
 		return 0, &valueError{reason: fmt.Sprintf("%s is not a size: %v", shown(v), err)}
 	}

@@ -10,8 +10,8 @@ import (
 
 var errSize = errors.New("write a whole number of bytes, with a unit if you like: 1048576, 512MiB, 20GiB, 1TiB (or 500MB, 20GB, 1TB)")
 
-// parseSize reads a number of bytes.
-func parseSize(text string) (int64, error) {
+// ParseSize reads a number of bytes: 1048576, 512MiB, 20GB.
+func ParseSize(text string) (int64, error) {
 	digits := strings.TrimRight(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz ")
 	unit, err := unitBytes(strings.TrimSpace(text[len(digits):]))
 	if err != nil {

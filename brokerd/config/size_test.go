@@ -8,13 +8,13 @@ func TestParseSize(t *testing.T) {
 		"1kB": 1e3, "1KB": 1e3, "1MB": 1e6, "1GB": 1e9, "2TB": 2e12, "9223372036854775807": 1<<63 - 1, "8388607TiB": 8388607 << 40,
 	}
 	for text, want := range tests {
-		if got, err := parseSize(text); err != nil || got != want {
-			t.Errorf("parseSize(%q) = %d, %v, want %d", text, got, err, want)
+		if got, err := ParseSize(text); err != nil || got != want {
+			t.Errorf("ParseSize(%q) = %d, %v, want %d", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"", "MiB", "-1", "1.5GiB", "1mib", "1M", "12QiB", "9223372036854775808", "8388608TiB", "1GiB1", "0x10", "1_000"} {
-		if got, err := parseSize(text); err == nil {
-			t.Errorf("parseSize(%q) = %d, want an error", text, got)
+		if got, err := ParseSize(text); err == nil {
+			t.Errorf("ParseSize(%q) = %d, want an error", text, got)
 		}
 	}
 }
