@@ -102,6 +102,22 @@ func BenchmarkApply(b *testing.B) {
 	}
 }
 
+// BenchmarkApplyWatermark writes the smallest run.
+func BenchmarkApplyWatermark(b *testing.B) {
+	db, err := Open(b.TempDir(), Config{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := 0; b.Loop(); i++ {
+		if err := db.Apply(NewTail(), nil, markOf(uint64(i))); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
+
 // BenchmarkLookups asks an index of 4M events of 1M streams.
 func BenchmarkLookups(b *testing.B) {
 	const streams, runs = 1 << 20, 16
@@ -115,9 +131,6 @@ func BenchmarkLookups(b *testing.B) {
 		if err := db.Apply(benchTail(b, names, run, streams), nil, markOf(uint64(run))); err != nil {
 			b.Fatal(err)
 		}
-	}
-	if err := db.Flush(); err != nil {
-		b.Fatal(err)
 	}
 	m := db.pebble.Metrics()
 	b.Logf("%d bytes on disk an entry; %s", int(m.DiskSpaceUsage())/(runs*benchRun), m.String())

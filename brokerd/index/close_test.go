@@ -36,7 +36,7 @@ func TestCloseDuringLookups(t *testing.T) {
 		return db.Stream(0, streamName(0), 1, func(int64, Pointer) bool { return true })
 	})
 	until(func() error { return db.Apply(tail, producers, w) })
-	until(db.Flush)
+	until(func() error { _, _, err := db.Watermark(); return err })
 	for range cap(begun) {
 		<-begun
 	}

@@ -3,7 +3,6 @@ package index
 import (
 	"cmp"
 	"log/slog"
-	"math"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -17,23 +16,19 @@ type Config struct {
 	CacheBytes int64
 	Logger     *slog.Logger // default: silent
 
-	// For tests.
-	fs       vfs.FS
-	memTable int // bytes; runs of more than half of it take another way through Pebble
+	fs vfs.FS // for tests
 }
 
 const (
 	cacheBytesDefault = 64 << 20
 	bloomBitsPerKey   = 10        // one stream in a hundred costs a read in vain
 	indexBlockBytes   = 256 << 10 // so that a table has one index block, which stays in RAM
-	memTableBytes     = 16 << 20  // also what may be applied before a flush is started
 	sublevelsMax      = 24        // of level 0, beyond which Apply waits for the compactions
 	openFilesMax      = 500
 )
 
 func (c Config) withDefaults() Config {
 	c.CacheBytes = cmp.Or(c.CacheBytes, cacheBytesDefault)
-	c.memTable = cmp.Or(c.memTable, memTableBytes)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -43,23 +38,19 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// options are Pebble's for this index. The two thresholds at which Pebble itself lets writers wait are out of reach:
-// it would wait for ever when a disk fails. Apply waits instead, see room in apply.go.
+// options are Pebble's for this index. Nothing is ever written but whole tables (table.go), so what they say of memtables does not matter.
 func (c Config) options(d *DB) *pebble.Options {
 	o := &pebble.Options{
-		Comparer:                    layout(),
-		FormatMajorVersion:          pebble.FormatTableFormatV6, // the oldest with a checksum over the footer of a table
-		FS:                          c.fs,
-		Lock:                        d.lock,
-		Logger:                      pebbleLogger{d},
-		EventListener:               d.listener(),
-		DisableWAL:                  true,
-		CacheSize:                   c.CacheBytes,
-		MemTableSize:                uint64(c.memTable),
-		MemTableStopWritesThreshold: math.MaxInt32,
-		L0StopWritesThreshold:       math.MaxInt32,
-		MaxOpenFiles:                openFilesMax,
-		CompactionConcurrencyRange:  func() (lower, upper int) { return 1, 2 },
+		Comparer:                   layout(),
+		FormatMajorVersion:         pebble.FormatTableFormatV6, // the oldest with a checksum over the footer of a table
+		FS:                         c.fs,
+		Lock:                       d.lock,
+		Logger:                     pebbleLogger{d},
+		EventListener:              d.listener(),
+		DisableWAL:                 true,
+		CacheSize:                  c.CacheBytes,
+		MaxOpenFiles:               openFilesMax,
+		CompactionConcurrencyRange: func() (lower, upper int) { return 1, 2 },
 	}
 	// The levels below inherit what level 0 has.
 	o.Levels[0].FilterPolicy = bloom.FilterPolicy(bloomBitsPerKey)
@@ -69,5 +60,6 @@ func (c Config) options(d *DB) *pebble.Options {
 	o.Experimental.SpanPolicyFunc = func([]byte) (policy pebble.SpanPolicy, end []byte, err error) {
 		return pebble.SpanPolicy{DisableValueSeparationBySuffix: true}, nil, nil
 	}
+	o.EnsureDefaults()
 	return o
 }

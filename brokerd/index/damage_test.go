@@ -22,17 +22,12 @@ func TestDamagedFiles(t *testing.T) {
 	const seed, runs = 3, 12
 	pristine := vfs.NewMem()
 	s := newScript(seed, 600)
-	db, err := Open("/index", Config{fs: pristine, memTable: 64 << 10})
+	db, err := Open("/index", Config{fs: pristine})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range runs {
 		s.play(t, db)
-		if s.seq%3 == 0 {
-			if err := db.Flush(); err != nil {
-				t.Fatal(err)
-			}
-		}
 	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
@@ -299,7 +294,7 @@ func TestFullDisk(t *testing.T) {
 		}
 	}
 	t.Logf("met in %v", where)
-	if where["Open"] == 0 || where["Apply"] == 0 || where["Flush"] == 0 || len(kept) < 5 {
+	if where["Open"] == 0 || where["Apply"] == 0 || len(kept) < 5 {
 		t.Errorf("met in %v, %d watermarks: the test proves nothing", where, len(kept))
 	}
 }
@@ -307,15 +302,12 @@ func TestFullDisk(t *testing.T) {
 // fill applies runs until an error, and closes the index.
 func fill(t *testing.T, s *script, disk vfs.FS) (where string, err error) {
 	t.Helper()
-	db, err := Open("/index", Config{fs: disk, memTable: 64 << 10})
+	db, err := Open("/index", Config{fs: disk})
 	if err != nil {
 		return "Open", err
 	}
 	for err == nil && s.seq < 200 {
 		where, err = "Apply", db.Apply(s.next(t))
-		if err == nil && s.seq%5 == 0 {
-			where, err = "Flush", db.Flush()
-		}
 	}
 	<-db.watched
 	if _, headErr := db.Head(0, streamName(0)); !errors.Is(headErr, syscall.ENOSPC) || !db.stopped {

@@ -16,10 +16,11 @@ import (
 
 // DB is the index of one shard on disk.
 type DB struct {
-	dir    string
-	log    *slog.Logger
-	lock   *pebble.Lock
-	pebble *pebble.DB
+	dir     string
+	log     *slog.Logger
+	lock    *pebble.Lock
+	options *pebble.Options
+	pebble  *pebble.DB
 
 	// users is read-locked by every call that uses pebble; Close takes it whole.
 	users  sync.RWMutex
@@ -35,11 +36,6 @@ type DB struct {
 	stopped bool          // guarded by users
 
 	compacted chan struct{} // holds a token when a compaction has ended since it was last taken
-
-	// Owned by the caller of Apply.
-	unflushed    int             // bytes applied since the newest flush was started
-	unflushedMax int             // bytes after which the next is
-	flushed      <-chan struct{} // closed when that flush has ended; nil = none
 }
 
 // Open opens the index in dir and creates it if there is none. ErrInUse means that it is open already, ErrDamaged that it must be dropped.
@@ -48,7 +44,6 @@ func Open(dir string, cfg Config) (*DB, error) {
 	d := &DB{
 		log:    cfg.Logger,
 		failed: make(chan struct{}), closing: make(chan struct{}), watched: make(chan struct{}), compacted: make(chan struct{}, 1),
-		unflushedMax: cfg.memTable,
 	}
 	var err error
 	if d.dir, err = filepath.Abs(dir); err != nil {
@@ -69,7 +64,11 @@ func (d *DB) open(cfg Config) (err error) {
 	if d.lock, err = lockDir(d.dir, cfg.fs); err != nil {
 		return err
 	}
-	if d.pebble, err = pebble.Open(d.dir, cfg.options(d)); err != nil {
+	if err := cfg.fs.Remove(cfg.fs.PathJoin(d.dir, unjoined)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(fmt.Errorf("removing what a crash has left of a run: %w", err), d.lock.Close())
+	}
+	d.options = cfg.options(d)
+	if d.pebble, err = pebble.Open(d.dir, d.options); err != nil {
 		return errors.Join(damage(d.dir, err), d.lock.Close())
 	}
 	if err := d.unfit(); err != nil {
@@ -89,36 +88,8 @@ func lockDir(dir string, fsys vfs.FS) (*pebble.Lock, error) {
 	return lock, nil
 }
 
-// Flush returns when all that was applied is on disk.
-func (d *DB) Flush() error {
-	done, err := d.use()
-	if err != nil {
-		return err
-	}
-	defer done()
-	return d.flush()
-}
-
-func (d *DB) flush() error {
-	flushed, err := d.pebble.AsyncFlush()
-	if err != nil {
-		return d.broken(err)
-	}
-	return d.await(flushed)
-}
-
-// await waits for background work, which never ends on a DB that is unfit.
-func (d *DB) await(done <-chan struct{}) error {
-	select {
-	case <-done:
-		return nil
-	case <-d.failed:
-		return d.unfit()
-	}
-}
-
-// Close flushes what was applied and closes the index, after the calls that are under way. Later calls return nil. An index that is unfit
-// has told so already, or tells by an older watermark: it is closed as it is, and can be dropped.
+// Close closes the index, after the calls that are under way. Later calls return nil. An index that is unfit is closed as it is, and can be
+// dropped: what was applied is on disk.
 func (d *DB) Close() error {
 	err := d.close()
 	<-d.watched
@@ -136,13 +107,10 @@ func (d *DB) close() error {
 	if d.stopped {
 		return d.lock.Close()
 	}
-	var err error
 	fit := d.unfit() == nil
-	if fit {
-		err = d.flush()
-	}
-	if closed := d.pebble.Close(); fit { // else it complains of what is known
-		err = errors.Join(err, closed)
+	err := d.pebble.Close()
+	if !fit {
+		err = nil // it complains of what is known
 	}
 	return errors.Join(err, d.lock.Close())
 }

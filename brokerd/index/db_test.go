@@ -160,9 +160,6 @@ func TestLaterRunsReplaceHeadsAndCommands(t *testing.T) {
 		if err := db.Apply(tail, nil, markOf(uint64(run))); err != nil {
 			t.Fatal(err)
 		}
-		if err := db.Flush(); err != nil {
-			t.Fatal(err)
-		}
 	}
 	if head, err := db.Head(0, "a-1"); head != 6 || err != nil {
 		t.Errorf("Head = %d, %v", head, err)
@@ -186,6 +183,12 @@ func TestProducers(t *testing.T) {
 	}
 	apply(map[uint64][]byte{1: []byte("one"), 1 << 63: []byte("far"), 2: []byte("two"), 3: {}})
 	apply(map[uint64][]byte{2: nil, 1: []byte("uno"), 9: nil})
+	twice := func(yield func(uint64, []byte) bool) {
+		_ = yield(8, []byte("first")) && yield(7, []byte("first")) && yield(6, nil) && yield(8, nil) && yield(7, []byte("last")) && yield(6, []byte("last"))
+	}
+	if err := db.Apply(nil, twice, markOf(1)); err != nil {
+		t.Fatal(err)
+	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +202,7 @@ func TestProducers(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[uint64]string{1: "uno", 3: "", 1 << 63: "far"}, got); diff != "" {
+	if diff := cmp.Diff(map[uint64]string{1: "uno", 3: "", 6: "last", 7: "last", 1 << 63: "far"}, got); diff != "" {
 		t.Errorf("producers (-want +got):\n%s", diff)
 	}
 	if !slices.IsSorted(ids) {
@@ -266,7 +269,7 @@ func TestCallsAfterClose(t *testing.T) {
 	_, _, _, commandErr := db.Command(0, "a-1", "c")
 	_, _, findErr := db.Find(Query{Types: [][]byte{[]byte("a.done")}}, new(Steps))
 	for name, err := range map[string]error{
-		"Find": findErr, "Head": headErr, "Watermark": markErr, "Command": commandErr, "Apply": db.Apply(NewTail(), nil, markOf(1)), "Flush": db.Flush(),
+		"Find": findErr, "Head": headErr, "Watermark": markErr, "Command": commandErr, "Apply": db.Apply(NewTail(), nil, markOf(1)), "Sweep": db.Sweep(0, 1),
 		"Stream":    db.Stream(0, "a-1", 1, func(int64, Pointer) bool { return true }),
 		"Producers": db.Producers(func(uint64, []byte) bool { return true }),
 	} {

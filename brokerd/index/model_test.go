@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestTailAndDBMatchAModel plays adds, freezes, runs, flushes and restarts against plain maps. A reader asks as the shard does: the tails,
+// TestTailAndDBMatchAModel plays adds, freezes, runs and restarts against plain maps. A reader asks as the shard does: the tails,
 // newest first, and then the database.
 func TestTailAndDBMatchAModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -23,7 +23,6 @@ func TestTailAndDBMatchAModel(t *testing.T) {
 			"add more":  m.add, // twice as often as the rest
 			"freeze":    m.freeze,
 			"apply":     m.apply,
-			"flush":     m.flush,
 			"restart":   m.restart,
 			"producers": m.setProducer,
 			"find":      m.find,
@@ -77,7 +76,7 @@ func newModel(t *rapid.T) *model {
 
 func (m *model) open(t *rapid.T) {
 	var err error
-	if m.db, err = Open("/index", Config{fs: m.disk, memTable: 64 << 10}); err != nil {
+	if m.db, err = Open("/index", Config{fs: m.disk}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -214,12 +213,6 @@ func (m *model) setProducer(t *rapid.T) {
 	}
 	m.producers[id] = fmt.Sprint(m.seq)
 	m.changed[id] = []byte(m.producers[id])
-}
-
-func (m *model) flush(t *rapid.T) {
-	if err := m.db.Flush(); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // restart closes the index and opens it again; tails stay, as if they were filled again from the log.

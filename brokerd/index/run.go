@@ -5,32 +5,12 @@ import (
 	"cmp"
 	"iter"
 	"slices"
-
-	"github.com/cockroachdb/pebble/v2"
 )
 
-// run puts together the batch of one Apply. Its rows are in the order of their keys, so that Pebble need not sort them.
-// The first error stays in err and makes what follows empty.
+// run writes the table of one Apply.
 type run struct {
-	batch      *pebble.Batch
+	table
 	key, value []byte // reused
-	err        error
-}
-
-const rowBytes = 80 // roughly, in a batch
-
-func newRun(db *pebble.DB, t *Tail) *run {
-	size := watermarkSize
-	if t != nil {
-		size += t.Len()*rowBytes + t.terms.postings.len()*rowBytes/2
-	}
-	return &run{batch: db.NewBatchWithSize(size)}
-}
-
-func (r *run) set(key, value []byte) {
-	if r.err == nil {
-		r.err = r.batch.Set(key, value, nil)
-	}
 }
 
 func (r *run) watermark(w Watermark) {
@@ -50,13 +30,14 @@ func (r *run) producers(rows iter.Seq2[uint64, []byte]) {
 		all = append(all, producer{id, row})
 	}
 	slices.SortStableFunc(all, func(a, b producer) int { return cmp.Compare(a.id, b.id) })
-	for _, p := range all {
-		r.key = appendProducerKey(r.key[:0], p.id)
-		switch {
-		case p.row != nil:
+	for i, p := range all {
+		if i+1 < len(all) && all[i+1].id == p.id {
+			continue
+		}
+		if r.key = appendProducerKey(r.key[:0], p.id); p.row != nil {
 			r.set(r.key, p.row)
-		case r.err == nil:
-			r.err = r.batch.Delete(r.key, nil)
+		} else {
+			r.delete(r.key)
 		}
 	}
 }

@@ -30,8 +30,14 @@ func (r *run) postings(t *Tail) {
 		for next := p.newest.Load(); next != 0; next = t.terms.postings.at(next - 1).older {
 			scratch = append(scratch, next-1)
 		}
+		last := int64(-1)
 		for _, at := range slices.Backward(scratch) {
-			r.key = binary.BigEndian.AppendUint64(r.key[:cut], uint64(t.terms.postings.at(at).offset))
+			offset := t.terms.postings.at(at).offset
+			if offset == last {
+				continue // the event has the tag twice
+			}
+			last = offset
+			r.key = binary.BigEndian.AppendUint64(r.key[:cut], uint64(offset))
 			r.set(r.key, nil)
 		}
 	}

@@ -7,8 +7,6 @@ import (
 	"hash/fnv"
 	"iter"
 	"math/rand/v2"
-	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -73,24 +71,6 @@ func (s *script) play(tb testing.TB, db *DB) {
 	if err := db.Apply(s.next(tb)); err != nil {
 		tb.Fatalf("run %d: %v", s.seq, err)
 	}
-}
-
-// playFlushed applies the next run while another goroutine flushes again and again, so that a flush may begin at any point of it.
-func (s *script) playFlushed(tb testing.TB, db *DB) {
-	tb.Helper()
-	var stop atomic.Bool
-	var flusher sync.WaitGroup
-	flusher.Go(func() {
-		for !stop.Load() {
-			if err := db.Flush(); err != nil {
-				tb.Error(err)
-				return
-			}
-		}
-	})
-	s.play(tb, db)
-	stop.Store(true)
-	flusher.Wait()
 }
 
 // fingerprint sums up all rows of a database.

@@ -13,7 +13,7 @@ func TestSweepDeletesOnlyDeadHeads(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	const keys = sweepRows + 500
+	const keys = 10_500
 	tail := NewTail()
 	for i := range int64(keys) {
 		for p := range int32(2) {

@@ -425,7 +425,7 @@ func (s *store) freeze(at *State, waiting []chan error, runs *sync.WaitGroup) *i
 	runs.Go(func() {
 		err := s.run(tail, w)
 		if err == nil && len(waiting) > 0 {
-			err = errors.Join(s.sweep(&w), s.db.Flush())
+			err = s.sweep(&w)
 		}
 		s.mu.Lock()
 		s.frozen = nil
