@@ -17,15 +17,17 @@ import (
 )
 
 // modelBroker stores appends as the sequencer's rules say and misbehaves as networks do: requests and answers get lost, requests arrive late (but
-// never after their session), sessions end. It decides by the bytes that it is given, one for each request.
+// never after their session), sessions end, and with some of them all that is remembered of producers. It decides by the bytes that it is given, one for
+// each request.
 type modelBroker struct {
 	*scriptedBroker
 	choices []byte
 
-	mu      sync.Mutex
-	late    []wire.AppendRequest // to the current session
-	streams map[string][]uuid.UUID
-	known   map[[2]uint64]wire.AppendResult // by producer and sequence
+	mu        sync.Mutex
+	late      []wire.AppendRequest // to the current session
+	streams   map[string][]uuid.UUID
+	known     map[[2]uint64]wire.AppendResult // by producer and sequence
+	forgotten uint64                          // epoch up to which something of what was known is not any more
 }
 
 func (m *modelBroker) choose() byte {
@@ -46,6 +48,9 @@ func (m *modelBroker) serve(req wire.AppendRequest) (wire.AppendResponse, error)
 			m.evaluate(late)
 		}
 		m.late = nil
+	}
+	if choice >= 192 {
+		defer m.forget(m.epoch())
 	}
 	switch choice % 8 {
 	case 1:
@@ -80,26 +85,54 @@ func (m *modelBroker) end() {
 	m.elect(0)
 }
 
+// epoch is that of the current session.
+func (m *modelBroker) epoch() uint64 {
+	m.scriptedBroker.mu.Lock()
+	defer m.scriptedBroker.mu.Unlock()
+	return m.topic.Shard[0].Epoch
+}
+
+// forget drops what is known of producers, if the session of that epoch is over: of a session that serves nothing is forgotten.
+func (m *modelBroker) forget(epoch uint64) {
+	if epoch < m.epoch() {
+		clear(m.known)
+		m.forgotten = epoch
+	}
+}
+
 func (m *modelBroker) evaluate(req wire.AppendRequest) (resp wire.AppendResponse) {
 	for _, a := range req.Appends {
-		key := [2]uint64{req.Producer, a.Sequence}
-		if r, ok := m.known[key]; ok {
-			resp.Results = append(resp.Results, r)
-			continue
-		}
-		r := m.evaluateOne(&a)
-		if r.Code == wire.OK {
-			m.known[key] = r
+		r, ok := m.remembered(req.Producer, &a)
+		if !ok {
+			if r = m.evaluateOne(&a); r.Code == wire.OK {
+				m.known[[2]uint64{req.Producer, a.Sequence}] = r
+			}
 		}
 		resp.Results = append(resp.Results, r)
 	}
 	return resp
 }
 
+// remembered is the answer to an append that was stored, or of which nobody can tell.
+func (m *modelBroker) remembered(producer uint64, a *wire.Append) (wire.AppendResult, bool) {
+	if r, ok := m.known[[2]uint64{producer, a.Sequence}]; ok {
+		return r, true
+	}
+	w := a.Writes[0]
+	events := m.streams[string(w.Stream)] // the only stream, so its versions are its partition's offsets
+	switch e := int64(w.Expected); {
+	case e >= 0 && e < int64(len(events)) && events[e] == w.Events[0].ID:
+		return wire.AppendResult{Duplicate: true, Writes: []wire.WriteResult{{Partition: w.Partition, Count: 1, FirstVersion: e + 1}}}, true
+	case e < 0 && a.Since > 0 && a.Since <= m.forgotten:
+		return wire.AppendResult{Code: wire.Unknown}, true
+	}
+	return wire.AppendResult{}, false
+}
+
 // fail answers what was stored before and proves the rest absent.
 func (m *modelBroker) fail(req wire.AppendRequest) (resp wire.AppendResponse) {
 	for _, a := range req.Appends {
-		r, ok := m.known[[2]uint64{req.Producer, a.Sequence}]
+		r, ok := m.remembered(req.Producer, &a)
 		if !ok {
 			r = wire.AppendResult{Code: wire.Retry}
 		}
@@ -110,21 +143,13 @@ func (m *modelBroker) fail(req wire.AppendRequest) (resp wire.AppendResponse) {
 
 func (m *modelBroker) evaluateOne(a *wire.Append) wire.AppendResult {
 	w := a.Writes[0]
-	events := m.streams[string(w.Stream)] // the only stream, so its versions are its partition's offsets
+	events := m.streams[string(w.Stream)]
 	version := int64(len(events))
-	ruledOut := len(a.Conditions) > 0 && a.Conditions[0].After < version
-	if a.Attempt > 1 && w.Expected < wire.NoStream && !ruledOut {
-		return wire.AppendResult{Code: wire.Unknown}
-	}
 	ok := w.Expected == wire.Any || w.Expected == wire.StreamExists && version > 0 || int64(w.Expected) == version
-	if !ok {
-		if e := int64(w.Expected); e >= 0 && e < version && events[e] == w.Events[0].ID {
-			return wire.AppendResult{Duplicate: true, Writes: []wire.WriteResult{{Partition: w.Partition, Count: 1, FirstVersion: e + 1}}}
-		}
-		return wire.AppendResult{Code: wire.Conflict, Actual: version}
-	}
 	switch {
-	case ruledOut:
+	case !ok:
+		return wire.AppendResult{Code: wire.Conflict, Actual: version}
+	case len(a.Conditions) > 0 && a.Conditions[0].After < version:
 		return wire.AppendResult{Code: wire.ConditionFailed, Actual: version - 1}
 	case len(a.Conditions) > 0 && a.Conditions[0].After > version:
 		return wire.AppendResult{Code: wire.OffsetRange, Actual: version}

@@ -45,53 +45,54 @@ func TestAppendUntilTheTruthIsKnown(t *testing.T) {
 	tests := []struct {
 		name     string
 		expected Expected
-		steps    []step // the last one repeats
-		attempts []uint32
-		want     error // nil: stored
-		not      error // must not match as well
+		steps    []step   // the last one repeats
+		since    []uint64 // of each send, see scriptedBroker.since
+		want     error    // nil: stored
+		not      error    // must not match as well
 	}{
-		{name: "stored", steps: []step{{}}, attempts: []uint32{1}},
-		{name: "lost, then answered", steps: []step{{lost: errLost}, {}}, attempts: []uint32{1, 2}},
-		{name: "disconnected, then answered", steps: []step{{lost: errDisconnect}, {}}, attempts: []uint32{1, 2}},
-		{name: "lost with its session", steps: []step{{lost: errLost, elect: true}, {}}, attempts: []uint32{1, 1}},
-		{name: "lost twice with a session between", steps: []step{{lost: errLost, elect: true}, {lost: errLost}, {}}, attempts: []uint32{1, 1, 2}},
-		{name: "nobody listens", steps: []step{{lost: errNobody}, {lost: errNobody}, {}}, attempts: []uint32{1, 1, 1}},
-		{name: "not the leader", steps: []step{{code: wire.NotLeader}, {}}, attempts: []uint32{1, 1}},
-		{name: "not the leader any more", steps: []step{{code: wire.NotLeader, elect: true, whole: true}, {}}, attempts: []uint32{1, 1}},
-		{name: "a definite refusal does not count", steps: []step{{lost: errLost}, {code: wire.NotLeader}, {lost: errNobody}, {}}, attempts: []uint32{1, 2, 2, 2}},
-		{name: "proven absent", steps: []step{{lost: errLost}, {code: wire.Retry}, {}}, attempts: []uint32{1, 2, 1}},
-		{name: "unknown to the broker", steps: []step{{code: wire.Unknown}, {code: wire.Unknown}, {}}, attempts: []uint32{1, 2, 3}},
-		{name: "a fault of the broker", steps: []step{{code: wire.Internal, whole: true}, {}}, attempts: []uint32{1, 2}},
-		{name: "an answer to something else", steps: []step{{wrong: true}, {}}, attempts: []uint32{1, 2}},
-		{name: "an unknown code", steps: []step{{code: 99}, {}}, attempts: []uint32{1, 2}},
+		{name: "stored", steps: []step{{}}, since: []uint64{0}},
+		{name: "lost, then answered", steps: []step{{lost: errLost}, {}}, since: []uint64{0, 1}},
+		{name: "disconnected, then answered", steps: []step{{lost: errDisconnect}, {}}, since: []uint64{0, 1}},
+		{name: "lost with its session", steps: []step{{lost: errLost, elect: true}, {}}, since: []uint64{0, 1}},
+		{name: "lost twice with a session between", steps: []step{{lost: errLost, elect: true}, {lost: errLost}, {}}, since: []uint64{0, 1, 1}},
+		{name: "nobody listens", steps: []step{{lost: errNobody}, {lost: errNobody}, {}}, since: []uint64{0, 0, 0}},
+		{name: "not the leader", steps: []step{{code: wire.NotLeader}, {}}, since: []uint64{0, 0}},
+		{name: "not the leader any more", steps: []step{{code: wire.NotLeader, elect: true, whole: true}, {}}, since: []uint64{0, 0}},
+		{name: "a definite refusal does not count", steps: []step{{lost: errLost}, {code: wire.NotLeader}, {lost: errNobody}, {}}, since: []uint64{0, 1, 1, 1}},
+		{name: "proven absent", steps: []step{{lost: errLost}, {code: wire.Retry}, {}}, since: []uint64{0, 1, 0}},
+		{name: "proven absent, then lost in the next session", steps: []step{{lost: errLost}, {code: wire.Retry, elect: true}, {lost: errLost, elect: true}, {}}, since: []uint64{0, 1, 0, 2}},
+		{name: "unknown to the broker", steps: []step{{code: wire.Unknown}, {code: wire.Unknown}, {}}, since: []uint64{0, 1, 1}},
+		{name: "a fault of the broker", steps: []step{{code: wire.Internal, whole: true}, {}}, since: []uint64{0, 1}},
+		{name: "an answer to something else", steps: []step{{wrong: true}, {}}, since: []uint64{0, 1}},
+		{name: "an unknown code", steps: []step{{code: 99}, {}}, since: []uint64{0, 1}},
 
-		{name: "conflict", steps: []step{{code: wire.Conflict, actual: 1}}, attempts: []uint32{1}, want: ErrConflict, not: ErrIndefinite},
-		{name: "behind the expected version", expected: five, steps: []step{{code: wire.Conflict, actual: 3}}, attempts: []uint32{1}, want: ErrConflict, not: ErrIndefinite},
-		{name: "no such stream", expected: StreamExists, steps: []step{{code: wire.Conflict}}, attempts: []uint32{1}, want: ErrConflict, not: ErrIndefinite},
-		{name: "lost, then beyond the expected version", expected: five, steps: []step{{lost: errLost}, {code: wire.Conflict, actual: 6}}, attempts: []uint32{1, 2}, want: ErrConflict, not: ErrIndefinite},
-		{name: "lost, then the stream exists", steps: []step{{lost: errLost}, {code: wire.Conflict, actual: 1}}, attempts: []uint32{1, 2}, want: ErrConflict, not: ErrIndefinite},
-		{name: "lost, then behind the expected version", expected: five, steps: []step{{lost: errLost}, {code: wire.Conflict, actual: 3}}, attempts: []uint32{1, 2}, want: ErrIndefinite, not: ErrConflict},
-		{name: "lost, then no such stream", expected: StreamExists, steps: []step{{lost: errLost, elect: true}, {code: wire.Conflict}}, attempts: []uint32{1, 1}, want: ErrIndefinite, not: ErrConflict},
-		{name: "lost, refused, then behind", expected: five, steps: []step{{lost: errLost}, {code: wire.NotLeader, elect: true}, {code: wire.Conflict, actual: 3}}, attempts: []uint32{1, 2, 1}, want: ErrIndefinite, not: ErrConflict},
-		{name: "lost, proven absent, then behind", expected: five, steps: []step{{lost: errLost}, {code: wire.Retry, elect: true}, {code: wire.Conflict, actual: 3}}, attempts: []uint32{1, 2, 1}, want: ErrConflict, not: ErrIndefinite},
+		{name: "conflict", steps: []step{{code: wire.Conflict, actual: 1}}, since: []uint64{0}, want: ErrConflict, not: ErrIndefinite},
+		{name: "behind the expected version", expected: five, steps: []step{{code: wire.Conflict, actual: 3}}, since: []uint64{0}, want: ErrConflict, not: ErrIndefinite},
+		{name: "no such stream", expected: StreamExists, steps: []step{{code: wire.Conflict}}, since: []uint64{0}, want: ErrConflict, not: ErrIndefinite},
+		{name: "lost, then beyond the expected version", expected: five, steps: []step{{lost: errLost}, {code: wire.Conflict, actual: 6}}, since: []uint64{0, 1}, want: ErrConflict, not: ErrIndefinite},
+		{name: "lost, then the stream exists", steps: []step{{lost: errLost}, {code: wire.Conflict, actual: 1}}, since: []uint64{0, 1}, want: ErrConflict, not: ErrIndefinite},
+		{name: "lost, then behind the expected version", expected: five, steps: []step{{lost: errLost}, {code: wire.Conflict, actual: 3}}, since: []uint64{0, 1}, want: ErrIndefinite, not: ErrConflict},
+		{name: "lost, then no such stream", expected: StreamExists, steps: []step{{lost: errLost, elect: true}, {code: wire.Conflict}}, since: []uint64{0, 1}, want: ErrIndefinite, not: ErrConflict},
+		{name: "lost, refused, then behind", expected: five, steps: []step{{lost: errLost}, {code: wire.NotLeader, elect: true}, {code: wire.Conflict, actual: 3}}, since: []uint64{0, 1, 1}, want: ErrIndefinite, not: ErrConflict},
+		{name: "lost, proven absent, then behind", expected: five, steps: []step{{lost: errLost}, {code: wire.Retry, elect: true}, {code: wire.Conflict, actual: 3}}, since: []uint64{0, 1, 0}, want: ErrConflict, not: ErrIndefinite},
 
-		{name: "ruled out", steps: []step{{code: wire.ConditionFailed, actual: 7}}, attempts: []uint32{1}, want: ErrConditionFailed, not: ErrIndefinite},
-		{name: "lost, then ruled out", steps: []step{{lost: errLost}, {code: wire.ConditionFailed, actual: 7}}, attempts: []uint32{1, 2}, want: ErrConditionFailed, not: ErrIndefinite},
-		{name: "unknown, then ruled out", expected: Any, steps: []step{{code: wire.Unknown}, {lost: errLost, elect: true}, {code: wire.ConditionFailed}}, attempts: []uint32{1, 2, 1}, want: ErrConditionFailed, not: ErrIndefinite},
-		{name: "beyond the end", steps: []step{{code: wire.OffsetRange, actual: 3}}, attempts: []uint32{1}, want: ErrOffsetOutOfRange, not: ErrIndefinite},
-		{name: "lost, then beyond the end", steps: []step{{lost: errLost}, {code: wire.OffsetRange, actual: 3}}, attempts: []uint32{1, 2}, want: ErrIndefinite, not: ErrOffsetOutOfRange},
+		{name: "ruled out", steps: []step{{code: wire.ConditionFailed, actual: 7}}, since: []uint64{0}, want: ErrConditionFailed, not: ErrIndefinite},
+		{name: "lost, then ruled out", steps: []step{{lost: errLost}, {code: wire.ConditionFailed, actual: 7}}, since: []uint64{0, 1}, want: ErrConditionFailed, not: ErrIndefinite},
+		{name: "unknown, then ruled out", expected: Any, steps: []step{{code: wire.Unknown}, {lost: errLost, elect: true}, {code: wire.ConditionFailed}}, since: []uint64{0, 1, 1}, want: ErrConditionFailed, not: ErrIndefinite},
+		{name: "beyond the end", steps: []step{{code: wire.OffsetRange, actual: 3}}, since: []uint64{0}, want: ErrOffsetOutOfRange, not: ErrIndefinite},
+		{name: "lost, then beyond the end", steps: []step{{lost: errLost}, {code: wire.OffsetRange, actual: 3}}, since: []uint64{0, 1}, want: ErrIndefinite, not: ErrOffsetOutOfRange},
 
-		{name: "overloaded", steps: []step{{code: wire.Overloaded}}, attempts: []uint32{1}, want: ErrOverloaded, not: ErrIndefinite},
-		{name: "lost, overloaded, stored", steps: []step{{lost: errLost}, {code: wire.Overloaded}, {}}, attempts: []uint32{1, 2, 2}},
-		{name: "too few replicas", steps: []step{{code: wire.NotEnoughSync, whole: true}}, attempts: []uint32{1}, want: ErrNotEnoughReplicas, not: ErrIndefinite},
-		{name: "too large", steps: []step{{code: wire.TooLarge}}, attempts: []uint32{1}, want: ErrAppendTooLarge, not: ErrIndefinite},
-		{name: "invalid", steps: []step{{code: wire.Invalid}}, attempts: []uint32{1}, want: ErrInvalid, not: ErrIndefinite},
-		{name: "lost, then invalid", steps: []step{{lost: errLost}, {code: wire.Invalid}}, attempts: []uint32{1, 2}, want: ErrIndefinite, not: ErrInvalid},
-		{name: "id reuse", steps: []step{{code: wire.IDReuse}}, attempts: []uint32{1}, want: ErrIDReuse, not: ErrIndefinite},
-		{name: "unknown topic", steps: []step{{code: wire.UnknownTopic}}, attempts: []uint32{1}, want: ErrUnknownTopic, not: ErrIndefinite},
-		{name: "corrupt", steps: []step{{code: wire.Corrupt}}, attempts: []uint32{1}, want: ErrCorrupt},
-		{name: "corrupt is not definite", steps: []step{{code: wire.Corrupt}}, attempts: []uint32{1}, want: ErrIndefinite},
-		{name: "diverged", steps: []step{{code: wire.LogDiverged, whole: true}}, attempts: []uint32{1}, want: ErrLogDiverged},
+		{name: "overloaded", steps: []step{{code: wire.Overloaded}}, since: []uint64{0}, want: ErrOverloaded, not: ErrIndefinite},
+		{name: "lost, overloaded, stored", steps: []step{{lost: errLost}, {code: wire.Overloaded}, {}}, since: []uint64{0, 1, 1}},
+		{name: "too few replicas", steps: []step{{code: wire.NotEnoughSync, whole: true}}, since: []uint64{0}, want: ErrNotEnoughReplicas, not: ErrIndefinite},
+		{name: "too large", steps: []step{{code: wire.TooLarge}}, since: []uint64{0}, want: ErrAppendTooLarge, not: ErrIndefinite},
+		{name: "invalid", steps: []step{{code: wire.Invalid}}, since: []uint64{0}, want: ErrInvalid, not: ErrIndefinite},
+		{name: "lost, then invalid", steps: []step{{lost: errLost}, {code: wire.Invalid}}, since: []uint64{0, 1}, want: ErrIndefinite, not: ErrInvalid},
+		{name: "id reuse", steps: []step{{code: wire.IDReuse}}, since: []uint64{0}, want: ErrIDReuse, not: ErrIndefinite},
+		{name: "unknown topic", steps: []step{{code: wire.UnknownTopic}}, since: []uint64{0}, want: ErrUnknownTopic, not: ErrIndefinite},
+		{name: "corrupt", steps: []step{{code: wire.Corrupt}}, since: []uint64{0}, want: ErrCorrupt},
+		{name: "corrupt is not definite", steps: []step{{code: wire.Corrupt}}, since: []uint64{0}, want: ErrIndefinite},
+		{name: "diverged", steps: []step{{code: wire.LogDiverged, whole: true}}, since: []uint64{0}, want: ErrLogDiverged},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -116,8 +117,8 @@ func TestAppendUntilTheTruthIsKnown(t *testing.T) {
 				if tt.want == nil && (len(got.Writes) != 1 || got.Writes[0].Count != 1 || got.Duplicate) {
 					t.Errorf("got %+v", got)
 				}
-				if diff := cmp.Diff(tt.attempts, b.attempts()); diff != "" {
-					t.Errorf("attempts differ (-want +got):\n%s", diff)
+				if diff := cmp.Diff(tt.since, b.since()); diff != "" {
+					t.Errorf("what was said of earlier sends differs (-want +got):\n%s", diff)
 				}
 				first := b.appends[0]
 				for _, req := range b.appends {
@@ -162,7 +163,7 @@ func TestAppendGivesUp(t *testing.T) {
 				if d := time.Since(begin); d != 20*time.Second {
 					t.Errorf("it took %v", d)
 				}
-				if n := len(b.attempts()); n > 100 {
+				if n := len(b.since()); n > 100 {
 					t.Errorf("it was sent %d times", n)
 				}
 			})
@@ -170,7 +171,7 @@ func TestAppendGivesUp(t *testing.T) {
 	}
 }
 
-// A conflict whose answer was lost is never answered again to a write that names no version: the sequencer cannot tell it from one that is still to come.
+// Of an append that names no version, and was sent in a session that the broker has forgotten something of, nobody can tell for ever.
 func TestAnUndecidedAppendDoesNotHoldUpTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBroker(1)

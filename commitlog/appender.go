@@ -246,7 +246,7 @@ func (a *appender) take(at route) []*pending {
 	for _, p := range batch {
 		p.inFlight = true
 		a.request.Producer = p.producer.id
-		a.request.Appends = append(a.request.Appends, wire.PackedAppend{Sequence: p.sequence, Attempt: p.attempt(at.session), Body: p.body})
+		a.request.Appends = append(a.request.Appends, wire.PackedAppend{Sequence: p.sequence, Since: p.sendTo(at), Body: p.body})
 	}
 	return batch
 }

@@ -245,16 +245,24 @@ func (b *scriptedBroker) store(req wire.AppendRequest) (resp wire.AppendResponse
 	return resp
 }
 
-// attempts lists the attempt numbers of all appends that came.
-func (b *scriptedBroker) attempts() (attempts []uint32) {
+// since lists of all appends that came the session of their first send without an outcome: 1 is the broker's first, 0 none.
+func (b *scriptedBroker) since() (since []uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, req := range b.appends {
 		for _, a := range req.Appends {
-			attempts = append(attempts, a.Attempt)
+			since = append(since, sessionOf(a.Since))
 		}
 	}
-	return attempts
+	return since
+}
+
+// sessionOf counts the sessions of a scripted broker by their epochs, from 1.
+func sessionOf(epoch uint64) uint64 {
+	if epoch == 0 {
+		return 0
+	}
+	return epoch - testEpoch + 1
 }
 
 // answerAll gives every append of a request the same result.

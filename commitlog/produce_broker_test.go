@@ -14,13 +14,14 @@ const brokerTime = 1750000000000
 
 // shelf stores batches as the protocol says: by ascending numbers of a producer, each once. It has no lock of its own.
 type shelf struct {
-	topic   *wire.TopicInfo
-	records map[int32][]recordbatch.Record
-	batches map[int32][]int // records of each batch
-	known   map[numbered]wire.ProduceResult
-	newest  map[uint64]int32
-	bytes   map[numbered][]byte // of all that ever came
-	broken  error               // what a producer must never send
+	topic     *wire.TopicInfo
+	records   map[int32][]recordbatch.Record
+	batches   map[int32][]int // records of each batch
+	known     map[numbered]wire.ProduceResult
+	newest    map[uint64]int32
+	forgotten uint64              // epoch up to which something of what was known is not any more
+	bytes     map[numbered][]byte // of all that ever came
+	broken    error               // what a producer must never send
 }
 
 // numbered names a batch for ever.
@@ -67,6 +68,9 @@ func (s *shelf) evaluateOne(producer uint64, b *wire.ProduceBatch) wire.ProduceR
 		r.Duplicate = true
 		return r
 	}
+	if s.mayBeForgotten(b) {
+		return wire.ProduceResult{Code: wire.Unknown}
+	}
 	if key.number < s.newest[producer] {
 		return wire.ProduceResult{Code: wire.OutOfOrder, Detail: fmt.Sprintf("%d after %d", key.number, s.newest[producer])}
 	}
@@ -89,6 +93,11 @@ func (s *shelf) evaluateOne(producer uint64, b *wire.ProduceBatch) wire.ProduceR
 	s.records[b.Partition] = stored
 	s.known[key] = r
 	return r
+}
+
+// mayBeForgotten says of a batch that is not known whether it may have been stored all the same.
+func (s *shelf) mayBeForgotten(b *wire.ProduceBatch) bool {
+	return b.Since > 0 && b.Since <= s.forgotten
 }
 
 // values lists what is stored in a partition.

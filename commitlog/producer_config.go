@@ -52,14 +52,10 @@ type ProducerConfig struct {
 	BufferBytesMax int
 	// BufferWaitMax is how long Send waits for room in a full buffer. Default 5 s.
 	BufferWaitMax time.Duration
-	// DeliveryTimeout is how long after its Send a record may still be sent for another time. Default 2 minutes, at most 30. It counts from the first record of a
+	// DeliveryTimeout is how long after its Send a record may still be sent for another time. Default 2 minutes. It counts from the first record of a
 	// batch, which others do not join for long when it cannot be sent. A request that is under way when it is over is waited for.
 	DeliveryTimeout time.Duration
 }
-
-// deliveryTimeoutMax keeps every repetition far within the hour of log time after which a broker may forget a producer: a repetition after that
-// would be taken for new.
-const deliveryTimeoutMax = 30 * time.Minute
 
 // joinPart is the part of DeliveryTimeout for which records join a batch that cannot be sent.
 const joinPart = 8
@@ -76,8 +72,6 @@ func (cfg ProducerConfig) check(requestBytesMax int) (ProducerConfig, error) {
 		return refuse("compression %d: use Uncompressed, Zstd, LZ4 or S2", cfg.Compression)
 	case cfg.BatchBytesMax < 0, cfg.Linger < 0, cfg.BufferBytesMax < 0, cfg.BufferWaitMax < 0, cfg.DeliveryTimeout < 0:
 		return refuse("a negative size or time: use 0 for the default")
-	case cfg.DeliveryTimeout > deliveryTimeoutMax:
-		return refuse("a delivery timeout of %v: brokers remember an idle producer for an hour, so choose at most %v", cfg.DeliveryTimeout, deliveryTimeoutMax)
 	}
 	cfg.BatchBytesMax = min(max(cmp.Or(cfg.BatchBytesMax, 512<<10), memoryMin), requestBytesMax-produceRequestOverhead)
 	cfg.BufferBytesMax = max(cmp.Or(cfg.BufferBytesMax, 32<<20), wire.AppendBytesMax)

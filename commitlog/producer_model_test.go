@@ -16,7 +16,8 @@ import (
 )
 
 // modelShelf stores batches as the protocol says and misbehaves as networks do: requests and answers get lost, requests arrive late and twice (but
-// never after their session), sessions end. It decides by the bytes that it is given, one for each request.
+// never after their session), sessions end, and with some of them all that is remembered of producers. It decides by the bytes that it is given, one for
+// each request.
 type modelShelf struct {
 	*scriptedBroker
 	choices []byte
@@ -43,6 +44,9 @@ func (m *modelShelf) serve(req wire.ProduceRequest) (wire.ProduceResponse, error
 		if m.late = m.late[:len(m.late)/2]; choice%64 < 32 {
 			m.late = nil
 		}
+	}
+	if choice >= 192 {
+		defer m.forget(m.epoch())
 	}
 	switch choice % 16 {
 	case 1:
@@ -92,6 +96,24 @@ func (m *modelShelf) end() {
 	m.elect(0)
 }
 
+// epoch is that of the current session.
+func (m *modelShelf) epoch() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.topic.Shard[0].Epoch
+}
+
+// forget drops what is known of producers, if the session of that epoch is over: of a session that serves nothing is forgotten.
+func (m *modelShelf) forget(epoch uint64) {
+	if epoch < m.epoch() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		clear(m.shelf.known)
+		clear(m.shelf.newest)
+		m.shelf.forgotten = epoch
+	}
+}
+
 // fail answers what was stored before and proves the rest absent.
 func (m *modelShelf) fail(req wire.ProduceRequest) (resp wire.ProduceResponse) {
 	m.mu.Lock()
@@ -99,7 +121,11 @@ func (m *modelShelf) fail(req wire.ProduceRequest) (resp wire.ProduceResponse) {
 	for i := range req.Batches {
 		_, key := m.shelf.look(req.Producer, &req.Batches[i])
 		r, ok := m.shelf.known[key]
-		if !ok {
+		switch {
+		case ok:
+		case m.shelf.mayBeForgotten(&req.Batches[i]):
+			r = wire.ProduceResult{Code: wire.Unknown}
+		default:
 			r = wire.ProduceResult{Code: wire.Retry}
 		}
 		resp.Results = append(resp.Results, r)

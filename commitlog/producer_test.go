@@ -458,39 +458,40 @@ func TestAFullBufferRefusesAfterABoundedWait(t *testing.T) {
 
 func TestUntilTheTruthOfABatchIsKnown(t *testing.T) {
 	tests := []struct {
-		name     string
-		steps    []step // the last one repeats
-		attempts []uint32
-		want     error // nil: stored
-		not      error // must not match as well
+		name  string
+		steps []step   // the last one repeats
+		since []uint64 // of each send: the session of the first one without an outcome, 1 being the broker's first; 0: none
+		want  error    // nil: stored
+		not   error    // must not match as well
 	}{
-		{name: "stored", steps: []step{{}}, attempts: []uint32{1}},
-		{name: "lost, then answered", steps: []step{{lost: errLost}, {}}, attempts: []uint32{1, 2}},
-		{name: "disconnected, then answered", steps: []step{{lost: errDisconnect}, {}}, attempts: []uint32{1, 2}},
-		{name: "lost with its session", steps: []step{{lost: errLost, elect: true}, {}}, attempts: []uint32{1, 1}},
-		{name: "nobody listens", steps: []step{{lost: errNobody}, {lost: errNobody}, {}}, attempts: []uint32{1, 1, 1}},
-		{name: "not the leader", steps: []step{{code: wire.NotLeader}, {}}, attempts: []uint32{1, 1}},
-		{name: "not the leader any more", steps: []step{{code: wire.NotLeader, elect: true, whole: true}, {}}, attempts: []uint32{1, 1}},
-		{name: "overloaded", steps: []step{{code: wire.Overloaded}, {code: wire.Overloaded, whole: true}, {}}, attempts: []uint32{1, 1, 1}},
-		{name: "too few replicas", steps: []step{{code: wire.NotEnoughSync}, {}}, attempts: []uint32{1, 1}},
-		{name: "a full disk", steps: []step{{code: wire.NoStorage}, {}}, attempts: []uint32{1, 1}},
-		{name: "lost, then overloaded", steps: []step{{lost: errLost}, {code: wire.Overloaded}, {}}, attempts: []uint32{1, 2, 2}},
-		{name: "proven absent", steps: []step{{lost: errLost}, {code: wire.Retry}, {}}, attempts: []uint32{1, 2, 1}},
-		{name: "unknown to the broker", steps: []step{{code: wire.Unknown}, {code: wire.Unknown}, {}}, attempts: []uint32{1, 2, 3}},
-		{name: "a fault of the broker", steps: []step{{code: wire.Internal, whole: true}, {}}, attempts: []uint32{1, 2}},
-		{name: "an answer to something else", steps: []step{{wrong: true}, {}}, attempts: []uint32{1, 2}},
-		{name: "an unknown code", steps: []step{{code: 99}, {}}, attempts: []uint32{1, 2}},
+		{name: "stored", steps: []step{{}}, since: []uint64{0}},
+		{name: "lost, then answered", steps: []step{{lost: errLost}, {}}, since: []uint64{0, 1}},
+		{name: "disconnected, then answered", steps: []step{{lost: errDisconnect}, {}}, since: []uint64{0, 1}},
+		{name: "lost with its session", steps: []step{{lost: errLost, elect: true}, {}}, since: []uint64{0, 1}},
+		{name: "nobody listens", steps: []step{{lost: errNobody}, {lost: errNobody}, {}}, since: []uint64{0, 0, 0}},
+		{name: "not the leader", steps: []step{{code: wire.NotLeader}, {}}, since: []uint64{0, 0}},
+		{name: "not the leader any more", steps: []step{{code: wire.NotLeader, elect: true, whole: true}, {}}, since: []uint64{0, 0}},
+		{name: "overloaded", steps: []step{{code: wire.Overloaded}, {code: wire.Overloaded, whole: true}, {}}, since: []uint64{0, 0, 0}},
+		{name: "too few replicas", steps: []step{{code: wire.NotEnoughSync}, {}}, since: []uint64{0, 0}},
+		{name: "a full disk", steps: []step{{code: wire.NoStorage}, {}}, since: []uint64{0, 0}},
+		{name: "lost, then overloaded", steps: []step{{lost: errLost}, {code: wire.Overloaded}, {}}, since: []uint64{0, 1, 1}},
+		{name: "proven absent", steps: []step{{lost: errLost}, {code: wire.Retry}, {}}, since: []uint64{0, 1, 0}},
+		{name: "proven absent, then lost in the next session", steps: []step{{lost: errLost}, {code: wire.Retry, elect: true}, {lost: errLost, elect: true}, {}}, since: []uint64{0, 1, 0, 2}},
+		{name: "unknown to the broker", steps: []step{{code: wire.Unknown}, {code: wire.Unknown}, {}}, since: []uint64{0, 1, 1}},
+		{name: "a fault of the broker", steps: []step{{code: wire.Internal, whole: true}, {}}, since: []uint64{0, 1}},
+		{name: "an answer to something else", steps: []step{{wrong: true}, {}}, since: []uint64{0, 1}},
+		{name: "an unknown code", steps: []step{{code: 99}, {}}, since: []uint64{0, 1}},
 
-		{name: "too large", steps: []step{{code: wire.TooLarge}}, attempts: []uint32{1}, want: ErrAppendTooLarge, not: ErrIndefinite},
-		{name: "invalid", steps: []step{{code: wire.Invalid}}, attempts: []uint32{1}, want: ErrInvalid, not: ErrIndefinite},
-		{name: "lost, then invalid", steps: []step{{lost: errLost}, {code: wire.Invalid}}, attempts: []uint32{1, 2}, want: ErrIndefinite, not: ErrInvalid},
-		{name: "out of order", steps: []step{{code: wire.OutOfOrder}}, attempts: []uint32{1}, want: ErrOutOfOrder, not: ErrIndefinite},
-		{name: "lost, then out of order", steps: []step{{lost: errLost}, {code: wire.OutOfOrder}}, attempts: []uint32{1, 2}, want: ErrIndefinite, not: ErrOutOfOrder},
-		{name: "lost, proven absent, then out of order", steps: []step{{lost: errLost}, {code: wire.Retry}, {code: wire.OutOfOrder}}, attempts: []uint32{1, 2, 1}, want: ErrOutOfOrder, not: ErrIndefinite},
-		{name: "unknown topic", steps: []step{{code: wire.UnknownTopic}}, attempts: []uint32{1}, want: ErrUnknownTopic, not: ErrIndefinite},
-		{name: "corrupt", steps: []step{{code: wire.Corrupt}}, attempts: []uint32{1}, want: ErrCorrupt},
-		{name: "corrupt is not definite", steps: []step{{code: wire.Corrupt, whole: true}}, attempts: []uint32{1}, want: ErrIndefinite},
-		{name: "diverged", steps: []step{{code: wire.LogDiverged}}, attempts: []uint32{1}, want: ErrLogDiverged},
+		{name: "too large", steps: []step{{code: wire.TooLarge}}, since: []uint64{0}, want: ErrAppendTooLarge, not: ErrIndefinite},
+		{name: "invalid", steps: []step{{code: wire.Invalid}}, since: []uint64{0}, want: ErrInvalid, not: ErrIndefinite},
+		{name: "lost, then invalid", steps: []step{{lost: errLost}, {code: wire.Invalid}}, since: []uint64{0, 1}, want: ErrIndefinite, not: ErrInvalid},
+		{name: "out of order", steps: []step{{code: wire.OutOfOrder}}, since: []uint64{0}, want: ErrOutOfOrder, not: ErrIndefinite},
+		{name: "lost, then out of order", steps: []step{{lost: errLost}, {code: wire.OutOfOrder}}, since: []uint64{0, 1}, want: ErrIndefinite, not: ErrOutOfOrder},
+		{name: "lost, proven absent, then out of order", steps: []step{{lost: errLost}, {code: wire.Retry}, {code: wire.OutOfOrder}}, since: []uint64{0, 1, 0}, want: ErrOutOfOrder, not: ErrIndefinite},
+		{name: "unknown topic", steps: []step{{code: wire.UnknownTopic}}, since: []uint64{0}, want: ErrUnknownTopic, not: ErrIndefinite},
+		{name: "corrupt", steps: []step{{code: wire.Corrupt}}, since: []uint64{0}, want: ErrCorrupt},
+		{name: "corrupt is not definite", steps: []step{{code: wire.Corrupt, whole: true}}, since: []uint64{0}, want: ErrIndefinite},
+		{name: "diverged", steps: []step{{code: wire.LogDiverged}}, since: []uint64{0}, want: ErrLogDiverged},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -513,15 +514,15 @@ func TestUntilTheTruthOfABatchIsKnown(t *testing.T) {
 				if tt.want == nil && (got.Partition != 2 || got.Offset != 0) {
 					t.Errorf("got %+v", got)
 				}
-				var attempts []uint32
+				var since []uint64
 				for _, req := range b.produces {
-					attempts = append(attempts, req.Batches[0].Attempt)
+					since = append(since, sessionOf(req.Batches[0].Since))
 					if req.Producer != b.produces[0].Producer || !bytes.Equal(req.Batches[0].Batch, b.produces[0].Batches[0].Batch) {
 						t.Error("what was sent again is not what was sent")
 					}
 				}
-				if diff := cmp.Diff(tt.attempts, attempts); diff != "" {
-					t.Errorf("attempts differ (-want +got):\n%s", diff)
+				if diff := cmp.Diff(tt.since, since); diff != "" {
+					t.Errorf("what was said of earlier sends differs (-want +got):\n%s", diff)
 				}
 				err = p.Close(t.Context())
 				if lost, ok := errors.AsType[*NotDeliveredError](err); (tt.want != nil) != ok || ok && (lost.Records != 1 || !errors.Is(lost.First, tt.want)) {

@@ -25,7 +25,7 @@ type mark struct {
 }
 
 // routes knows where the shards of one topic are served: of each the session with the highest epoch that any answer named. So it never goes back
-// to a session that it has left, which the count of attempts relies on.
+// to a session that it has left, which tries relies on.
 type routes struct {
 	client *Client
 	name   string

@@ -179,7 +179,7 @@ func (s *sender) send(ctx context.Context, at route) {
 	s.request.Producer = s.id
 	s.request.Batches = s.request.Batches[:0]
 	for _, o := range s.again {
-		s.request.Batches = append(s.request.Batches, wire.ProduceBatch{Partition: o.lane.partition, Attempt: o.attempt(at.session), Batch: o.bytes})
+		s.request.Batches = append(s.request.Batches, wire.ProduceBatch{Partition: o.lane.partition, Since: o.sendTo(at), Batch: o.bytes})
 	}
 	s.payload = s.request.AppendTo(s.payload[:0])
 	if s.producer.cfg.Acks == AcksNone {

@@ -2,25 +2,24 @@ package commitlog
 
 // tries remembers what is known of the sends of one thing that must take effect once at most.
 type tries struct {
-	session uint64 // the session that sent counts in
-	sent    uint32 // sends to that session whose outcome is unknown
+	epoch   uint64 // of the session that it was sent to last
+	since   uint64 // of the first session that it was sent to without learning the outcome, 0: none
 	unknown error  // why the outcome of some send, to whatever session, is unknown; nil when no send can have an effect
 }
 
-// attempt is the number of the next send to a session. A new session starts at 1 again: it cannot receive what was addressed to an earlier one, and
-// whatever the earlier one stored it knows by the sequence.
-func (t *tries) attempt(session uint64) uint32 {
-	if t.session != session {
-		t.session, t.sent = session, 0
-	}
-	return t.sent + 1
+// sendTo notes the session of the next send, and returns what the broker must know of the sends before. A session cannot receive what was addressed to
+// an earlier one, and whatever those stored it knows by the sequence, unless that was forgotten: the broker knows up to which epoch it may have been.
+func (t *tries) sendTo(at route) (since uint64) {
+	t.epoch = at.epoch
+	return t.since
 }
 
 // lost notes a send that may have an effect, now or later.
 func (t *tries) lost(cause error) {
-	t.sent++
-	t.unknown = cause
+	if t.unknown = cause; t.since == 0 {
+		t.since = t.epoch
+	}
 }
 
 // absent notes a proof that no send so far had an effect or will have one.
-func (t *tries) absent() { t.sent, t.unknown = 0, nil }
+func (t *tries) absent() { t.since, t.unknown = 0, nil }

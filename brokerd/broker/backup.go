@@ -24,7 +24,7 @@ import (
 )
 
 const (
-	backupFormat       = 1
+	backupFormat       = 2
 	backupManifest     = "backup.json"
 	backupRequestMax   = 10 * time.Second // for one answer
 	backupPatience     = time.Minute      // for a shard that does not serve

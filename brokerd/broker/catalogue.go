@@ -59,7 +59,7 @@ func (l *catalogueLog) Append(ctx context.Context, stream string, expected int64
 	l.sequence++
 	answer := make(chan wire.AppendResult, 1)
 	l.keeper.current().Append(0, l.producer, 0, []wire.Append{{
-		Sequence: l.sequence, Attempt: 1,
+		Sequence: l.sequence,
 		Writes: []wire.Write{{Expected: wire.Expected(expected), Stream: []byte(stream), Events: []wire.Event{{
 			ID: id, HeaderCount: 1, Headers: recordbatch.AppendHeader(nil, wire.HeaderType, []byte(typ)), Value: data,
 		}}}},

@@ -15,7 +15,7 @@ type reader struct {
 	bulk   bool // a client has few of them at work at once
 }
 
-// room waits until a read may take so many bytes.
+// room waits until a read may take so many bytes, instead of those that it was given before.
 type room = func(ctx context.Context, bytes int) error
 
 // decoded is an answer to requests of one type. What does not decode is refused.
@@ -50,25 +50,30 @@ func (s *Server) read(r reader) nats.MsgHandler {
 // answer reads and sends, and gives back what the read took.
 func (s *Server) answer(msg *nats.Msg, r reader) {
 	var taken int64
-	release := func() {}
+	var release func()
 	defer func() {
 		s.room.Release(taken)
-		release()
+		if release != nil {
+			release()
+		}
 	}()
 	m := s.memory()
 	reply := r.answer(msg.Data, func(ctx context.Context, bytes int) error {
-		if r.bulk && taken == 0 {
+		if r.bulk && release == nil {
 			turn, err := s.turns.take(ctx, msg.Reply)
 			if err != nil {
 				return err
 			}
 			release = turn
 		}
-		n := int64(readCopies * bytes)
+		// First it gives back: if reads waited for more while they kept what they have, they could all wait for one another.
+		s.room.Release(taken)
+		taken = 0
+		n := min(int64(readCopies*bytes), s.roomMax) // one that takes more than that has it all for itself
 		if err := s.room.Acquire(ctx, n); err != nil {
 			return err
 		}
-		taken += n
+		taken = n
 		return nil
 	}, m)
 	data := reply

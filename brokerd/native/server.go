@@ -68,6 +68,8 @@ type Server struct {
 	group sync.WaitGroup
 	used  sync.Pool // of *memory
 
+	roomMax int64
+
 	mu       sync.Mutex
 	sessions map[uint64]*line
 	admin    []*nats.Subscription
@@ -101,7 +103,12 @@ func NewServer(ctx context.Context, cfg Config) *Server {
 	if cfg.UnreadBytesMax == 0 {
 		cfg.UnreadBytesMax = 256 << 20
 	}
-	s := &Server{cfg: cfg, sent: unread{measure: cfg.Unread, bytesMax: int64(cfg.UnreadBytesMax)}, room: semaphore.NewWeighted(int64(max(cfg.ReadBytesMax, readBytesMin))), reads: make(chan struct{}, cfg.ReadsMax), rare: make(chan struct{}, catalogueMax), idle: make(chan func()), turns: turns{clients: map[string]*clientTurns{}}, sessions: map[uint64]*line{}}
+	s := &Server{
+		cfg: cfg, sent: unread{measure: cfg.Unread, bytesMax: int64(cfg.UnreadBytesMax)}, roomMax: int64(max(cfg.ReadBytesMax, readBytesMin)),
+		reads: make(chan struct{}, cfg.ReadsMax), rare: make(chan struct{}, catalogueMax), idle: make(chan func()),
+		turns: turns{clients: map[string]*clientTurns{}}, sessions: map[uint64]*line{},
+	}
+	s.room = semaphore.NewWeighted(s.roomMax)
 	s.ctx, s.stop = context.WithCancel(ctx)
 	return s
 }

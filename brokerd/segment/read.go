@@ -59,6 +59,35 @@ func (l *Log) ReadInto(scratch *[]byte, offset int64, maxBytes int) ([]byte, err
 	return buf[:n:n], nil
 }
 
+// lookAtOnce is how much of a file a search for one header reads at once.
+const lookAtOnce = 4 << 10
+
+// Header returns the header of the batch that holds offset, and the place of the batch: whoever reads it by ReadAt knows before what that takes. No
+// checksum is checked. It returns [ErrOffsetRange] outside [Start, Next), and [ErrCorrupt] when the headers before it do not lead there.
+func (l *Log) Header(offset int64) (recordbatch.Info, Place, error) {
+	s, err := l.spanOf(offset)
+	if err != nil {
+		return recordbatch.Info{}, Place{}, err
+	}
+	if s.file == nil {
+		return recordbatch.Info{}, Place{}, &RangeError{Dir: l.cfg.Dir, Offset: offset, Start: l.Start(), Next: offset}
+	}
+	if s.marks, err = l.marksOf(s); err != nil {
+		return recordbatch.Info{}, Place{}, err
+	}
+	var found recordbatch.Info
+	at := Place{File: s.file.base}
+	from, end := s.marks.around(offset, s.size)
+	err = l.headers(s, from, end, lookAtOnce, func(info recordbatch.Info, pos int64) bool {
+		found, at.Pos = info, pos
+		return info.Next() <= offset
+	})
+	if err == nil && found.Next() <= offset {
+		err = corrupt(s.file.path, end, "the batches lead to offset %d, where offset %d should lie before", found.Next(), offset)
+	}
+	return found, at, err
+}
+
 // ReadAt fills buf with the bytes at p, such as a record whose place and length an index keeps. It checks no checksum: the caller does.
 // It returns [ErrCorrupt] when the log does not have so many bytes there.
 func (l *Log) ReadAt(p Place, buf []byte) error {

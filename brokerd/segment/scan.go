@@ -28,30 +28,45 @@ func (l *Log) marksOf(s span) (marks, error) {
 // scan goes through the headers of a file, which must lead from its base offset at byte 0 to s.next at s.size.
 func (l *Log) scan(s span) (marks, error) {
 	var found marks
-	var pos int64
 	next := s.file.base
-	buf := make([]byte, min(s.size, markEvery))
+	err := l.headers(s, mark{offset: next}, s.size, markEvery, func(info recordbatch.Info, pos int64) bool {
+		found = found.add(mark{offset: next, pos: pos})
+		next = info.Next()
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	if next != s.next {
+		return nil, corrupt(s.file.path, s.size, "the batches lead to offset %d instead of %d", next, s.next)
+	}
+	return found, nil
+}
+
+// headers calls fn for the header of each batch from a mark on, and its place, until fn returns false or the batches reach end. It reads so many bytes at once.
+func (l *Log) headers(s span, from mark, end int64, atOnce int, fn func(info recordbatch.Info, pos int64) bool) error {
+	next, pos := from.offset, from.pos
+	buf := make([]byte, min(end-pos, int64(atOnce)))
 	var window []byte // of the file at pos
-	for pos < s.size {
+	for pos < end {
 		if len(window) < recordbatch.HeaderBytes {
-			window = buf[:min(s.size-pos, int64(len(buf)))]
+			window = buf[:min(end-pos, int64(len(buf)))]
 			if err := l.pread(s.file, window, pos); err != nil {
-				return nil, err
+				return err
 			}
 		}
 		info, err := recordbatch.Peek(window)
 		if err != nil {
-			return nil, &CorruptError{Path: s.file.path, Pos: pos, Cause: err}
+			return &CorruptError{Path: s.file.path, Pos: pos, Cause: err}
 		}
-		if err := s.follows(info, s.size-pos, pos, next); err != nil {
-			return nil, err
+		if err := s.follows(info, end-pos, pos, next); err != nil {
+			return err
 		}
-		found = found.add(mark{offset: next, pos: pos})
+		if !fn(info, pos) {
+			return nil
+		}
 		next, pos = info.Next(), pos+int64(info.Length)
 		window = window[min(info.Length, len(window)):]
 	}
-	if next != s.next {
-		return nil, corrupt(s.file.path, pos, "the batches lead to offset %d instead of %d", next, s.next)
-	}
-	return found, nil
+	return nil
 }

@@ -57,7 +57,7 @@ func (c *Core) knows(a *Append) bool {
 	if c.phase != Serving {
 		return c.phase == Stopped && codeOf(c.cause) != wire.NotLeader
 	}
-	if _, known := c.producers.lookup(a.Producer, a.Sequence); known == wasStored {
+	if _, known := c.producers.lookup(a.Producer, a.Sequence, a.Since); known == wasStored {
 		return true
 	}
 	_, inFlight := c.overlay.sequences[producerSequence{a.Producer, a.Sequence}]

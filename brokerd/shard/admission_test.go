@@ -19,7 +19,7 @@ func TestAdmission(t *testing.T) {
 	}
 	f.Shard = s
 	f.mustAppend("s-0", wire.NoStream, 2)
-	again := wire.Append{Sequence: 100, Attempt: 1, Writes: []wire.Write{{
+	again := wire.Append{Sequence: 100, Writes: []wire.Write{{
 		Stream: []byte("s-0"), Partition: partitionOf("s-0"), Expected: wire.Any, Events: []wire.Event{{ID: uuid.New()}},
 	}}}
 	if r := f.send(again); r.Code != wire.OK {

@@ -105,22 +105,17 @@ func (c *Core) evaluateBatch(a *Append, f *flight) error {
 	return nil
 }
 
-// outOfOrder answers a batch that is not stored and must not be: one with a higher number is there, or nothing is known of its producer any more.
+// outOfOrder answers a batch that is not stored and must not be: one with a higher number is there.
 func (c *Core) outOfOrder(a *Append, f *flight) bool {
-	newest, known := c.producers.newest(a.Producer)
+	newest := c.producers.newest(a.Producer)
 	var seq uint64
 	if n, ok := c.overlay.producers[a.Producer]; ok {
-		newest, seq, known = n.value, n.seq, true
+		newest, seq = n.value, n.seq
 	}
-	switch {
-	case a.Sequence < newest:
-		c.attachOrReply(seq, f, a, wire.AppendResult{Code: wire.OutOfOrder, Detail: fmt.Sprintf("batch %d comes after batch %d was stored", a.Sequence, newest)})
-	case !known && a.Attempt > 1 && c.producers.forgottenSoFar() != c.forgotten:
-		// Attempts count within a session: had no producer been forgotten since it began, the earlier ones would be known if they were stored.
-		c.reply(a, wire.AppendResult{Code: wire.Unknown, Detail: "nothing is known of the producer: an earlier attempt may have been stored and forgotten, or may still arrive"})
-	default:
+	if a.Sequence >= newest {
 		return false
 	}
+	c.attachOrReply(seq, f, a, wire.AppendResult{Code: wire.OutOfOrder, Detail: fmt.Sprintf("batch %d comes after batch %d was stored", a.Sequence, newest)})
 	return true
 }
 

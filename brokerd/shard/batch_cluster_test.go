@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -30,17 +31,23 @@ type batchCluster struct {
 	truth     *batchTruth
 	problem   error
 	count     map[string]int
+
+	producersMax     int  // remembered by a node, 0: the default
+	snapshotBytesMax int  // the same of what a snapshot says of them
+	forgetful        bool // something may be forgotten
 }
 
 type batchNode struct {
-	core *Core
-	mem  *batchMemory
+	core  *Core
+	mem   *batchMemory
+	index modelIndex[*batchMemory]
 }
 
 // modelProducer sends one request at a time, and what has no outcome again before anything else.
 type modelProducer struct {
 	id      uint64
 	last    int32
+	epoch   uint64 // of the session that it sent to last: it never goes back
 	again   []*batchOp
 	request *batchRequest // under way, nil: none
 }
@@ -51,21 +58,23 @@ type batchOp struct {
 	number     int32
 	partition  int32
 	bytes      []byte
-	session    uint64
-	sent       uint32 // to that session, outcome unknown
+	epoch      uint64 // of the session that it was sent to last, 0: none
+	since      uint64 // of the first session that it was sent to without an outcome, 0: none
+	early      uint64 // the producer says that it was so many epochs before
 	unknown    bool   // an attempt to any session may be stored, or be stored later
+	untold     bool   // the broker has said that nobody can tell
 	done       bool
 	indefinite bool
 	result     wire.AppendResult
 }
 
 type batchRequest struct {
-	from     *modelProducer
-	session  uint64
-	ops      []*batchOp
-	attempts []uint32
-	results  []wire.AppendResult
-	left     int
+	from    *modelProducer
+	session uint64
+	ops     []*batchOp
+	since   []uint64
+	results []wire.AppendResult
+	left    int
 }
 
 type batchTag struct {
@@ -87,11 +96,16 @@ func newBatchCluster(kind string) *batchCluster {
 
 func (c *batchCluster) newNode() *batchNode {
 	mem := &batchMemory{heads: map[string]int64{}, next: make([]int64, testLayout.Len()), records: make([][]recordbatch.Record, testLayout.Len())}
-	return &batchNode{mem: mem, core: NewCore(CoreConfig{Layout: testLayout, Kind: c.kind, LogID: c.logID, Window: 3, FrameBytesMax: 600},
-		NewState(c.logID, testLayout), newProducers(), mem)}
+	return c.nodeAt(NewState(c.logID, testLayout), newProducers(), mem)
 }
 
-// restart loses everything that a node held in RAM: whoever waited for it hears nothing.
+func (c *batchCluster) nodeAt(state State, p *producers, mem *batchMemory) *batchNode {
+	p.max = cmp.Or(c.producersMax, p.max)
+	cfg := CoreConfig{Layout: testLayout, Kind: c.kind, LogID: c.logID, Window: 3, FrameBytesMax: 600, SnapshotBytesMax: c.snapshotBytesMax}
+	return &batchNode{mem: mem, core: NewCore(cfg, state, p, mem)}
+}
+
+// restart loses everything that a node held, its index too: whoever waited for it hears nothing.
 func (c *batchCluster) restart(i int) {
 	c.nodes[i] = c.newNode()
 	for _, p := range c.producers {
@@ -99,10 +113,38 @@ func (c *batchCluster) restart(i int) {
 	}
 }
 
+// restartWithIndex loses what a node held in RAM. It begins where its index ends.
+func (c *batchCluster) restartWithIndex(i int) {
+	x := c.nodes[i].index
+	if x.rows == nil {
+		return
+	}
+	p, err := x.producers()
+	c.check(err)
+	c.nodes[i] = c.nodeAt(x.state.Clone(), p, x.mem.clone())
+	x.marked = false
+	c.nodes[i].index = x
+	for _, p := range c.producers {
+		p.timeout()
+	}
+}
+
+// passHours lets so much time pass that producers are idle, by the log's own time.
+func (c *batchCluster) passHours() {
+	c.forgetful = true
+	c.now = c.now.Add(2 * time.Hour)
+	if i, ok := c.serving(0); ok {
+		c.nodes[i].core.Submit(&Append{})
+		c.drain(i)
+	}
+	c.flow()
+}
+
 // follow hands a node the log up to a sequence. One that is behind the place where the log was cut begins there anew.
 func (c *batchCluster) follow(n *batchNode, reported uint64) {
 	if n.core.State().Seq+1 < c.first {
 		c.check(n.core.Begin(c.first, c.log[c.first-1]))
+		n.index = modelIndex[*batchMemory]{}
 		c.count["begun at a snapshot"]++
 	}
 	for seq := n.core.State().Seq + 1; seq <= reported; seq++ {
@@ -129,7 +171,7 @@ func (c *batchCluster) drain(i int) {
 	c.check(n.core.Pump(c.now))
 	replies, publish := n.core.Take()
 	for _, r := range replies {
-		c.answer(r)
+		c.answer(i, r)
 	}
 	for _, p := range publish {
 		c.network = append(c.network, inflightPublish{i, p})
@@ -159,10 +201,10 @@ func (c *batchCluster) serving(session uint64) (int, bool) {
 // send puts a request on its way: what is to be sent again or, when there is none, new batches.
 func (c *batchCluster) send(p *modelProducer, fresh func(p *modelProducer) *batchOp, batches int) {
 	i, ok := c.serving(0)
-	if !ok || p.request != nil {
+	if !ok || p.request != nil || c.nodes[i].core.State().Epoch < p.epoch {
 		return
 	}
-	for len(p.again) == 0 && batches > 0 || len(p.again) > 0 && len(p.again) < batches && p.again[0].session == 0 {
+	for len(p.again) == 0 && batches > 0 || len(p.again) > 0 && len(p.again) < batches && p.again[0].epoch == 0 {
 		o := fresh(p)
 		p.again, c.ops = append(p.again, o), append(c.ops, o)
 	}
@@ -170,11 +212,14 @@ func (c *batchCluster) send(p *modelProducer, fresh func(p *modelProducer) *batc
 		return
 	}
 	r := &batchRequest{from: p, session: c.nodes[i].core.session, ops: slices.Clone(p.again), left: len(p.again)}
+	p.epoch = c.nodes[i].core.State().Epoch
 	for _, o := range r.ops {
-		if o.session != r.session {
-			o.session, o.sent = r.session, 0
+		o.epoch = p.epoch
+		since := o.since
+		if since > 0 {
+			since -= min(o.early, since-1)
 		}
-		r.attempts = append(r.attempts, o.sent+1)
+		r.since = append(r.since, since)
 	}
 	r.results = make([]wire.AppendResult, len(r.ops))
 	p.request = r
@@ -187,10 +232,17 @@ func (p *modelProducer) timeout() {
 		return
 	}
 	for _, o := range p.request.ops {
-		o.sent++
-		o.unknown = true
+		o.lost()
 	}
 	p.request = nil
+}
+
+// lost notes an attempt without an outcome.
+func (o *batchOp) lost() {
+	o.unknown = true
+	if o.since == 0 {
+		o.since = o.epoch
+	}
 }
 
 // giveUp ends the oldest batch that is to be sent again.
@@ -216,31 +268,37 @@ func (c *batchCluster) arrive(k int) {
 		return
 	}
 	for n, o := range r.ops {
-		b, err := newBatch(c.kind, testLayout, o.producer, &wire.ProduceBatch{Partition: o.partition, Attempt: r.attempts[n], Batch: o.bytes})
+		b, err := newBatch(c.kind, testLayout, o.producer, &wire.ProduceBatch{Partition: o.partition, Since: r.since[n], Batch: o.bytes})
 		if err != nil {
 			c.check(err)
 			return
 		}
 		c.nodes[i].core.Submit(&Append{
-			Append: wire.Append{Sequence: uint64(o.number), Attempt: r.attempts[n]},
+			Append: wire.Append{Sequence: uint64(o.number), Since: r.since[n]},
 			Batch:  b, Producer: o.producer, Session: r.session, Tag: &batchTag{r, n},
 		})
 	}
 	c.drain(i)
 }
 
-func (c *batchCluster) answer(a Reply) {
+func (c *batchCluster) answer(i int, a Reply) {
 	tag, ok := a.Append.Tag.(*batchTag)
 	if !ok { // of a snapshot or a cleaner
 		name := "snapshot"
-		if a.Append.Batch != nil {
+		switch {
+		case a.Append.Batch != nil:
 			name = "move"
+		case a.Append.Starts == nil:
+			name = "proof"
 		}
 		c.count[name+" "+a.Result.Code.String()]++
 		return
 	}
 	c.count["answered "+a.Result.Code.String()]++
 	tag.request.results[tag.index] = a.Result
+	if a.Result.Code == wire.Unknown && c.nodes[i].core.Phase() == Serving {
+		tag.request.ops[tag.index].untold = true
+	}
 	if tag.request.left--; tag.request.left == 0 {
 		tag.request.settle()
 	}
@@ -256,10 +314,9 @@ func (r *batchRequest) settle() {
 		switch o.result = r.results[i]; o.result.Code {
 		case wire.NotLeader, wire.Overloaded:
 		case wire.Retry:
-			o.sent, o.unknown = 0, false
+			o.since, o.unknown = 0, false
 		case wire.Unknown:
-			o.sent++
-			o.unknown = true
+			o.lost()
 		case wire.OK:
 			o.done = true
 		default:
@@ -376,6 +433,9 @@ func (c *batchCluster) heal() error {
 		c.elect(c.leader, uint64(len(c.log)))
 		open := 0
 		for _, p := range c.producers {
+			for p.request == nil && len(p.again) > 0 && p.again[0].untold {
+				p.giveUp()
+			}
 			open += len(p.again)
 			c.send(p, nil, 0)
 		}

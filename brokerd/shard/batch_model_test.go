@@ -24,6 +24,15 @@ func TestBatchModel(t *testing.T) {
 	steps(t, 80)
 	rapid.Check(t, func(t *rapid.T) {
 		c := newBatchCluster(rapid.SampledFrom([]string{wire.KindPlain, wire.KindTable}).Draw(t, "kind"))
+		switch rapid.IntRange(0, 3).Draw(t, "bounded") {
+		case 0:
+			c.producersMax, c.forgetful = 2, true
+		case 1:
+			c.snapshotBytesMax, c.forgetful = rapid.IntRange(1, 300).Draw(t, "snapshot bytes"), true
+		}
+		for i := range c.nodes {
+			c.restart(i)
+		}
 		c.elect(0, 0)
 		c.flow()
 		index := func(t *rapid.T, n int) int {
@@ -106,7 +115,30 @@ func TestBatchModel(t *testing.T) {
 				c.nodes[i].core.Deposed()
 				c.drain(i)
 			},
-			"restart": func(t *rapid.T) { c.restart(node(t)) },
+			"restart":            func(t *rapid.T) { c.restart(node(t)) },
+			"restart with index": func(t *rapid.T) { c.restartWithIndex(node(t)) },
+			"mark": func(t *rapid.T) {
+				n := c.nodes[node(t)]
+				n.index.mark(n.core, n.mem)
+			},
+			"run": func(t *rapid.T) {
+				n := c.nodes[node(t)]
+				n.index.run(n.core, n.mem)
+			},
+			"hours": func(t *rapid.T) {
+				if rapid.IntRange(0, 3).Draw(t, "rarely") > 0 {
+					t.Skip("not now")
+				}
+				c.passHours()
+				n := c.nodes[c.leader]
+				n.index.run(n.core, n.mem)
+			},
+			"new session": func(*rapid.T) { // because of a passing fault
+				n := c.nodes[c.leader]
+				n.core.Failed(n.core.session)
+				c.drain(c.leader)
+				c.calm()
+			},
 			"snapshot": func(t *rapid.T) {
 				i := node(t)
 				var starts []int64
@@ -167,6 +199,9 @@ func TestBatchModel(t *testing.T) {
 			stats[name] += n
 		}
 		for _, o := range c.ops {
+			if o.untold {
+				stats["forgotten"]++
+			}
 			switch {
 			case o.indefinite:
 				stats["indefinite"]++
@@ -180,14 +215,15 @@ func TestBatchModel(t *testing.T) {
 		}
 	})
 	t.Logf("outcomes: %v", stats)
-	for _, name := range []string{"void", "indefinite", "answered out of order", "duplicate", "stored", "begun at a snapshot", "cut", "snapshot ok", "move ok", "move conflict"} {
+	for _, name := range []string{"void", "indefinite", "forgotten", "answered out of order", "duplicate", "stored", "begun at a snapshot", "cut", "snapshot ok", "move ok", "move conflict"} {
 		if stats[name] == 0 {
 			t.Errorf("no schedule led to %q: the model does not reach what it is for", name)
 		}
 	}
 }
 
-// mustBeginAnew lets a node that knows nothing take over. It must answer every batch that is stored with its place, and store none twice.
+// mustBeginAnew lets a node that knows nothing take over. It must answer every batch that is stored with its place, unless that is forgotten, and store none
+// twice.
 func (c *batchCluster) mustBeginAnew(t *rapid.T) {
 	c.nodes[c.leader].core.Deposed()
 	c.leader = 1 - c.leader
@@ -200,10 +236,13 @@ func (c *batchCluster) mustBeginAnew(t *rapid.T) {
 		if !stored {
 			continue
 		}
-		again := &batchOp{producer: o.producer, number: o.number, partition: o.partition, bytes: o.bytes}
+		again := &batchOp{producer: o.producer, number: o.number, partition: o.partition, bytes: o.bytes, since: at.epoch}
 		p := &modelProducer{id: o.producer, again: []*batchOp{again}}
 		c.send(p, nil, 0)
 		c.flow()
+		if again.untold && c.forgetful {
+			continue
+		}
 		if r := again.result; r.Code != wire.OK || !r.Duplicate || r.Writes[0].FirstOffset != at.base {
 			t.Fatalf("batch %d of producer %d is at %+v, and was answered %+v by a node that began at %d", o.number, o.producer, at, r, c.first)
 		}
@@ -228,7 +267,7 @@ func (c *batchCluster) firstOf(k int) int {
 
 func drawBatch(t *rapid.T, p *modelProducer, keys *[3][]string) *batchOp {
 	p.last++
-	o := &batchOp{producer: p.id, number: p.last, partition: rapid.Int32Range(0, 2).Draw(t, "partition")}
+	o := &batchOp{producer: p.id, number: p.last, early: rapid.Uint64Range(0, 1).Draw(t, "early"), partition: rapid.Int32Range(0, 2).Draw(t, "partition")}
 	var records []pair
 	for i := range rapid.IntRange(1, 3).Draw(t, "records") {
 		r := pair{rapid.SampledFrom(keys[o.partition]).Draw(t, "key"), fmt.Sprint(p.id, "/", p.last, "/", i)}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/strandlog/strand/brokerd/index"
@@ -27,6 +28,7 @@ type storedAt struct {
 	partition int32
 	base      int64
 	count     int
+	epoch     uint64
 }
 
 func newBatchTruth(kind string) *batchTruth {
@@ -51,14 +53,14 @@ func (t *batchTruth) take(seq uint64, data []byte) error {
 		}
 	}
 	for _, e := range f.Entries {
-		if err := t.entry(&e); err != nil {
+		if err := t.entry(&e, f.Epoch); err != nil {
 			return fmt.Errorf("frame %d, partition %d: %w", seq, e.Partition, err)
 		}
 	}
 	return t.keepsLive()
 }
 
-func (t *batchTruth) entry(e *FrameEntry) error {
+func (t *batchTruth) entry(e *FrameEntry, epoch uint64) error {
 	next := e.Base
 	for rest := e.Batches; len(rest) > 0; {
 		b, after, err := recordbatch.Parse(rest)
@@ -76,7 +78,7 @@ func (t *batchTruth) entry(e *FrameEntry) error {
 			if at, twice := t.batches[id]; twice {
 				return fmt.Errorf("batch %d of producer %d is stored at offset %d, and at %d of partition %d", id.sequence, id.producer, info.BaseOffset, at.base, at.partition)
 			}
-			t.batches[id] = storedAt{e.Partition, info.BaseOffset, info.Count}
+			t.batches[id] = storedAt{e.Partition, info.BaseOffset, info.Count, epoch}
 			lane := [2]uint64{id.producer, uint64(e.Partition)}
 			if id.sequence <= t.last[lane] {
 				return fmt.Errorf("batch %d of producer %d follows batch %d", id.sequence, id.producer, t.last[lane])
@@ -163,7 +165,10 @@ func (c *batchCluster) agrees(n *batchNode) error {
 		return fmt.Errorf("it would cut at %d of %+v, a reader of the whole log at %d of %+v", i, st.Points, j, want.Points)
 	}
 	for id, at := range c.truth.batches {
-		w, known := n.core.producers.lookup(id.producer, id.sequence)
+		w, known := n.core.producers.lookup(id.producer, id.sequence, at.epoch)
+		if known == forgotten && c.forgetful {
+			continue
+		}
 		if known != wasStored || w[0].firstOffset != at.base || w[0].partition != at.partition || int(w[0].count) != at.count {
 			return fmt.Errorf("of batch %d of producer %d it knows %d: %+v, which is stored at %+v", id.sequence, id.producer, known, w, at)
 		}
@@ -225,6 +230,14 @@ func (m *batchMemory) Apply(c Committed) error {
 		return fmt.Errorf("the state ends at %v, the records at %v", c.State.Next, m.next)
 	}
 	return nil
+}
+
+func (m *batchMemory) clone() *batchMemory {
+	c := &batchMemory{heads: maps.Clone(m.heads), next: slices.Clone(m.next), records: slices.Clone(m.records)}
+	for slot := range c.records {
+		c.records[slot] = slices.Clip(c.records[slot])
+	}
+	return c
 }
 
 // live are the records that are the newest of their key and no tombstones, oldest first.

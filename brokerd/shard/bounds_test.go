@@ -105,7 +105,7 @@ func TestKeysCount(t *testing.T) {
 		if len(batch) > 5000 {
 			t.Fatalf("%d records take %d bytes: the test proves nothing", len(records), len(batch))
 		}
-		f.Produce(0, 7, []wire.ProduceBatch{{Partition: 0, Attempt: 1, Batch: batch}}, len(batch), func(r []wire.ProduceResult) { answers <- r[0] })
+		f.Produce(0, 7, []wire.ProduceBatch{{Partition: 0, Batch: batch}}, len(batch), func(r []wire.ProduceResult) { answers <- r[0] })
 	}
 	if r := <-answers; r.Code != wire.Overloaded {
 		t.Errorf("beyond the queue's bound: %+v", r)
@@ -116,17 +116,18 @@ func TestKeysCount(t *testing.T) {
 func TestProducersAreBounded(t *testing.T) {
 	p := newProducers()
 	for id := range uint64(producersMax + 10) {
-		p.byID[id] = &producer{newest: 1, used: int64(id)}
+		p.byID[id] = &producer{newest: 1, used: int64(id), epoch: id / 1000}
 	}
-	rows := maps.Collect(p.changed(producersMax + 10))
+	changed, lost := p.changed(producersMax+10, 0)
+	rows := maps.Collect(changed)
 	if len(p.byID) != producersMax/2 {
 		t.Errorf("%d producers are remembered", len(p.byID))
 	}
-	if _, known := p.newest(producersMax + 9); !known {
+	if p.newest(producersMax+9) == 0 {
 		t.Error("the newest one is forgotten")
 	}
-	if row, said := rows[0]; row != nil || !said || p.forgottenSoFar() != producersMax/2+10 {
-		t.Errorf("%d are said to be forgotten; the oldest: %t", p.forgottenSoFar(), said)
+	if row, said := rows[0]; row != nil || !said || len(rows) != producersMax/2+10 || lost != (producersMax/2+9)/1000 {
+		t.Errorf("%d are said to be forgotten, up to epoch %d; the oldest: %t", len(rows), lost, said)
 	}
 }
 
@@ -170,13 +171,13 @@ func TestRestoredLogBegins(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f := &batches{t: t, log: log, now: from.now, cfg: cfg}
-		f.cfg.Log, f.cfg.Dir, f.cfg.Clock = log, t.TempDir(), func() time.Time { return f.now }
+		f := &batches{t: t, log: log, testClock: from.testClock, cfg: cfg}
+		f.cfg.Log, f.cfg.Dir, f.cfg.Clock = log, t.TempDir(), f.now
 		f.open()
 		if got := f.values(0); len(got) != 1 || got[0] != "10" || f.start(0) != 10 {
 			t.Errorf("purged %t: partition 0 holds %q from offset %d", purged, got, f.start(0))
 		}
-		if r := f.produce(7, 0, 11, 2, pair{"", "10"}); r.Code != wire.OK || !r.Duplicate || r.BaseOffset != 10 {
+		if r := f.produce(7, 0, 11, 1, pair{"", "10"}); r.Code != wire.OK || !r.Duplicate || r.BaseOffset != 10 {
 			t.Errorf("purged %t: the last batch again: %+v", purged, r)
 		}
 		if err := f.Close(t.Context()); err != nil {
@@ -242,7 +243,7 @@ func TestRetentionComesToAnEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ms atomic.Int64
-	ms.Store(f.now.UnixMilli())
+	ms.Store(f.now().UnixMilli())
 	f.cfg.Clock = func() time.Time { return time.UnixMilli(ms.Add(10)) }
 	f.open()
 	f.mustProduce(7, 0, 1, pair{"", "v"})
@@ -250,7 +251,7 @@ func TestRetentionComesToAnEnd(t *testing.T) {
 	var writer sync.WaitGroup
 	writer.Go(func() {
 		for n := int32(2); over.Err() == nil; n++ {
-			f.produce(7, 0, n, 1, pair{"", "v"})
+			f.produce(7, 0, n, 0, pair{"", "v"})
 		}
 	})
 	for range 5 {

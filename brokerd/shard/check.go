@@ -18,11 +18,17 @@ func (c *Core) check(a *Append) (wire.AppendResult, bool) {
 	if len(a.Writes) > 0 && c.cfg.Kind != wire.KindVersioned {
 		return invalid(0, fmt.Sprintf("the topic is a %s one: send record batches with a producer, only versioned topics take appends", c.cfg.Kind)), false
 	}
+	if a.Since > c.state.Epoch {
+		return invalid(0, fmt.Sprintf("it was sent since epoch %d, which is yet to come: this is epoch %d", a.Since, c.state.Epoch)), false
+	}
+	if a.Since == 0 {
+		a.Since = c.state.Epoch // if it was sent before, then to this session
+	}
 	if a.Batch != nil {
 		return c.checkBatch(a)
 	}
-	if len(a.Writes) > 0 && (a.Producer == 0 || a.Sequence == 0 || a.Attempt == 0) {
-		return invalid(0, "producer, sequence and attempt count from 1"), false
+	if len(a.Writes) > 0 && (a.Producer == 0 || a.Sequence == 0) {
+		return invalid(0, "producers and sequences count from 1"), false
 	}
 	for i := range a.Writes {
 		w := &a.Writes[i]

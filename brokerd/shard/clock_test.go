@@ -38,7 +38,7 @@ func TestWallClockJumps(t *testing.T) {
 			f.mustAppend("s-0", wire.Expected(n), 1)
 			n++
 		}
-		again := wire.Append{Sequence: f.next, Attempt: 2, Writes: []wire.Write{{
+		again := wire.Append{Sequence: f.next, Writes: []wire.Write{{
 			Stream: []byte("s-0"), Partition: partitionOf("s-0"), Expected: wire.Expected(n - 1), Events: []wire.Event{{Value: []byte("other")}},
 		}}}
 		if r := f.send(again); r.Code != wire.IDReuse {

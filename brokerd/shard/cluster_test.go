@@ -1,7 +1,9 @@
 package shard
 
 import (
+	stdcmp "cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,11 +28,14 @@ type cluster struct {
 	sessions uint64
 	now      time.Time
 	problem  error // the first violation seen
+
+	producersMax int // remembered by a node, 0: the default
 }
 
 type node struct {
-	core *Core
-	mem  *memory
+	core  *Core
+	mem   *memory
+	index modelIndex[*memory]
 }
 
 type inflightPublish struct {
@@ -48,7 +53,8 @@ type inflightAck struct {
 type inflightRequest struct {
 	session uint64
 	op      *op
-	attempt uint32
+	since   uint64
+	send    int
 }
 
 // op is one append of a client, over all its attempts.
@@ -57,9 +63,12 @@ type op struct {
 	write              wire.Write
 	also               *wire.Write // stored with it or not at all; nil: nothing else
 	conditions         []wire.Condition
-	session            uint64 // that the last attempt was addressed to
-	attempt            uint32 // in that session
+	sends              int
+	epoch              uint64 // of the session that it was sent to last
+	since              uint64 // of the first session that it was sent to without an outcome, 0: none
+	early              uint64 // the client says that it was so many epochs before
 	unknown            bool   // an earlier attempt may still be stored
+	untold             bool   // the broker has said that nobody can tell
 	waiting            bool   // an attempt is on its way, or being decided
 	arrived            map[*Append]arrival
 	done               bool
@@ -69,6 +78,7 @@ type op struct {
 
 // arrival is what had been acknowledged when an attempt arrived: an answer to it must have seen that. Answers to earlier attempts come late.
 type arrival struct {
+	send   int
 	floors []int64 // the highest acknowledged version of each stream
 	ends   []int64 // of the partition of each condition
 }
@@ -87,11 +97,34 @@ func newCluster() *cluster {
 	return c
 }
 
-// restart loses everything that a node held in RAM.
+// restart loses everything that a node held, its index too.
 func (c *cluster) restart(i int) {
-	mem := newMemory()
-	c.nodes[i] = &node{mem: mem, core: NewCore(CoreConfig{Layout: testLayout, LogID: c.logID, Window: 3, FrameBytesMax: 600},
-		NewState(c.logID, testLayout), newProducers(), mem)}
+	c.start(i, NewState(c.logID, testLayout), newProducers(), newMemory())
+}
+
+// restartWithIndex loses what a node held in RAM. It begins where its index ends.
+func (c *cluster) restartWithIndex(i int) {
+	x := c.nodes[i].index
+	if x.rows == nil {
+		return
+	}
+	p, err := x.producers()
+	c.check(err)
+	c.start(i, x.state.Clone(), p, x.mem.clone())
+	x.marked = false
+	c.nodes[i].index = x
+}
+
+func (c *cluster) start(i int, state State, p *producers, mem *memory) {
+	p.max = stdcmp.Or(c.producersMax, p.max)
+	c.nodes[i] = &node{mem: mem, core: NewCore(CoreConfig{Layout: testLayout, LogID: c.logID, Window: 3, FrameBytesMax: 600}, state, p, mem)}
+}
+
+// passHours lets so much time pass that producers are idle, by the log's own time.
+func (c *cluster) passHours() {
+	c.now = c.now.Add(2 * time.Hour)
+	c.confirm(c.leader)
+	c.flow()
 }
 
 // elect makes a node believe that it leads: it reads up to what the engine reports, which may be behind, and fences.
@@ -139,7 +172,7 @@ func (c *cluster) serving(session uint64) (int, bool) {
 }
 
 // route is the session that metadata would name: the one with the highest epoch.
-func (c *cluster) route() (uint64, bool) {
+func (c *cluster) route() (session, epoch uint64, ok bool) {
 	var best *Core
 	for _, n := range c.nodes {
 		if n.core.Phase() == Serving && (best == nil || n.core.State().Epoch > best.State().Epoch) {
@@ -147,25 +180,32 @@ func (c *cluster) route() (uint64, bool) {
 		}
 	}
 	if best == nil {
-		return 0, false
+		return 0, 0, false
 	}
-	return best.session, true
+	return best.session, best.State().Epoch, true
 }
 
-// send puts an attempt of an op on its way. Attempts count within a session.
+// send puts an attempt of an op on its way. A client never goes back to a session that it has left.
 func (c *cluster) send(o *op) {
-	session, ok := c.route()
-	if !ok {
+	session, epoch, ok := c.route()
+	if !ok || epoch < o.epoch {
 		return
 	}
-	if session != o.session {
-		o.session, o.attempt = session, 0
+	since := o.since
+	if since > 0 {
+		since -= min(o.early, since-1)
 	}
-	if o.attempt == 0 || o.unknown {
-		o.attempt++
+	o.epoch, o.waiting = epoch, true
+	o.sends++
+	c.requests = append(c.requests, inflightRequest{session: session, op: o, since: since, send: o.sends})
+}
+
+// lost notes an attempt without an outcome.
+func (o *op) lost() {
+	o.unknown = true
+	if o.since == 0 {
+		o.since = o.epoch
 	}
-	o.waiting = true
-	c.requests = append(c.requests, inflightRequest{session: session, op: o, attempt: o.attempt})
 }
 
 // arrive delivers a request. Nobody subscribes to a session that is over: that is a definite answer.
@@ -177,12 +217,12 @@ func (c *cluster) arrive(k int) {
 		r.op.waiting = false
 		return
 	}
-	at := arrival{ends: c.acknowledgedEnds(r.op.conditions)}
+	at := arrival{send: r.send, ends: c.acknowledgedEnds(r.op.conditions)}
 	for _, w := range r.op.writes() {
 		at.floors = append(at.floors, c.acknowledged(string(w.Stream)))
 	}
 	a := &Append{
-		Append:   wire.Append{Sequence: r.op.sequence, Attempt: r.attempt, Writes: r.op.writes(), Conditions: r.op.conditions},
+		Append:   wire.Append{Sequence: r.op.sequence, Since: r.since, Writes: r.op.writes(), Conditions: r.op.conditions},
 		Producer: r.op.producer, Tag: r.op,
 	}
 	if r.op.arrived == nil {
@@ -207,7 +247,8 @@ func (o *op) guarded() bool {
 // giveUpWaiting is a client's time-out: the attempt may still arrive, or its answer may be lost.
 func (o *op) giveUpWaiting() {
 	if o.waiting && !o.done {
-		o.waiting, o.unknown = false, true
+		o.waiting = false
+		o.lost()
 	}
 }
 
@@ -251,9 +292,14 @@ func (c *cluster) answer(i int, r Reply) {
 		if o.done, o.indefinite = true, o.unknown; !o.unknown {
 			o.result = r.Result
 		}
-	case wire.Retry, wire.NotLeader:
+	case wire.NotLeader:
+	case wire.Retry:
+		if o.arrived[r.Append].send == o.sends { // no client waits for the answer to an earlier one
+			o.unknown, o.since = false, 0
+		}
 	case wire.Unknown:
-		o.unknown = true
+		o.lost()
+		o.untold = o.untold || c.nodes[i].core.Phase() == Serving
 	default:
 		c.check(fmt.Errorf("op %d/%d was answered %v: %s", o.producer, o.sequence, r.Result.Code, r.Result.Detail))
 	}
@@ -391,6 +437,13 @@ func (c *cluster) verify(useV bool) error {
 	if err := c.verifyConditions(records); err != nil {
 		return err
 	}
+	if useV {
+		for i, n := range c.nodes {
+			if err := n.remembers(records); err != nil {
+				return fmt.Errorf("node %d: %w", i, err)
+			}
+		}
+	}
 	for _, o := range c.ops {
 		if err := verifyWhole(o, byID); err != nil {
 			return fmt.Errorf("producer %d, sequence %d: %w", o.producer, o.sequence, err)
@@ -400,6 +453,21 @@ func (c *cluster) verify(useV bool) error {
 		}
 		if err := verifyOp(o, byID); err != nil {
 			return fmt.Errorf("producer %d, sequence %d, expected %d of %q: %w", o.producer, o.sequence, o.write.Expected, o.write.Stream, err)
+		}
+	}
+	return nil
+}
+
+// remembers checks that a node takes nothing that it has read for new, whatever it has forgotten.
+func (n *node) remembers(records []storedRecord) error {
+	for _, r := range records {
+		if r.Producer == 0 || r.Seq > n.core.State().Seq {
+			continue
+		}
+		writes, known := n.core.producers.lookup(r.Producer, r.Sequence, r.Epoch)
+		found := slices.ContainsFunc(writes, func(w stored) bool { return w.partition == r.Partition && w.firstOffset == r.Offset })
+		if known == neverStored || known == wasStored && !found {
+			return fmt.Errorf("of sequence %d of producer %d, stored in epoch %d, it knows %d: %+v", r.Sequence, r.Producer, r.Epoch, known, writes)
 		}
 	}
 	return nil
@@ -481,7 +549,7 @@ func (c *cluster) heal() error {
 			if o.done {
 				continue
 			}
-			if o.unknown && !o.guarded() && o.attempt > 1 && !o.waiting {
+			if o.untold && !o.waiting {
 				o.done, o.indefinite = true, true // the client's budget ends
 				continue
 			}

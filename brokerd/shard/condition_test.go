@@ -15,7 +15,7 @@ import (
 func (f *fixture) appendTagged(stream, kind, tag string, conditions ...wire.Condition) wire.AppendResult {
 	f.t.Helper()
 	f.next++
-	return f.send(wire.Append{Sequence: f.next, Attempt: 1, Conditions: conditions, Writes: []wire.Write{{
+	return f.send(wire.Append{Sequence: f.next, Conditions: conditions, Writes: []wire.Write{{
 		Stream: []byte(stream), Partition: partitionOf(stream), Expected: wire.Any, Events: []wire.Event{eventOf(uuid.New(), kind, tag, "all")},
 	}}})
 }
@@ -77,7 +77,7 @@ func TestBroadCondition(t *testing.T) {
 	}
 	for range 3 {
 		f.next++
-		if r := f.send(wire.Append{Sequence: f.next, Attempt: 1, Writes: []wire.Write{w}}); r.Code != wire.OK {
+		if r := f.send(wire.Append{Sequence: f.next, Writes: []wire.Write{w}}); r.Code != wire.OK {
 			t.Fatalf("%+v", r)
 		}
 	}

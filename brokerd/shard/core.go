@@ -107,6 +107,8 @@ type CoreConfig struct {
 	LogID         uuid.UUID
 	Window        int // frames in flight, default 1
 	FrameBytesMax int // a frame is closed when it has reached this, default 256 KiB; one append is never split
+
+	SnapshotBytesMax int // what a snapshot may say of producers, default 4 MiB, so that it fits in an engine message
 }
 
 // Core is the sequencer's protocol as a pure state machine: no I/O, no clock, no goroutine. Its inputs are methods; what is to be
@@ -127,7 +129,6 @@ type Core struct {
 	window     []*flight // published, not yet acknowledged; publish order
 	unresolved []*flight // published in earlier sessions, fate not yet known
 	overlay    overlay
-	forgotten  uint64 // producers that had been forgotten when the session began to serve
 
 	frames  frameBuilder
 	publish []Publish
@@ -162,6 +163,9 @@ func NewCore(cfg CoreConfig, state State, p *producers, mat Materializer) *Core 
 	}
 	if cfg.FrameBytesMax == 0 {
 		cfg.FrameBytesMax = 256 << 10
+	}
+	if cfg.SnapshotBytesMax == 0 {
+		cfg.SnapshotBytesMax = 4 << 20
 	}
 	if cfg.Kind == "" {
 		cfg.Kind = wire.KindVersioned
@@ -229,7 +233,7 @@ func (c *Core) Begin(seq uint64, data []byte) error {
 	}
 	_, snap, err := c.state.Begin(seq, data)
 	if err == nil {
-		if err = c.producers.restore(snap.Producers); err != nil {
+		if err = c.producers.restore(snap.Producers, snap.Forgotten); err != nil {
 			err = &CorruptError{Seq: seq, Reason: err}
 		}
 	}
@@ -283,6 +287,13 @@ func (c *Core) refusal() wire.AppendResult {
 
 // Pump builds frames from what is queued while the window has room.
 func (c *Core) Pump(now time.Time) error {
+	if c.phase == Serving && c.producers.forgottenIn() >= c.state.Epoch {
+		// Nobody can tell any more of a new producer that it is one. In the next session all is new that was not sent before it.
+		if len(c.window) == 0 {
+			c.Failed(c.session)
+		}
+		return nil
+	}
 	for c.phase == Serving && len(c.queue) > 0 && len(c.window) < c.cfg.Window {
 		if c.queue[0].Starts != nil {
 			if len(c.window) > 0 {
@@ -339,7 +350,6 @@ func (c *Core) opened(f *flight) error {
 	}
 	c.unresolved = nil
 	c.spec = c.state.Clone()
-	c.forgotten = c.producers.forgottenSoFar()
 	c.phase = Serving
 	return nil
 }
@@ -409,7 +419,7 @@ func (c *Core) apply(f *Frame, heads []Head, writes []producerWrite) error {
 		c.stats.Events += uint64(f.Entries[i].Count)
 	}
 	for _, w := range writes {
-		c.producers.add(w.producer, w.stored)
+		c.producers.add(w.producer, f.Epoch, w.stored)
 	}
 	if err := c.mat.Apply(Committed{Frame: *f, Heads: heads, State: c.state.Clone()}); err != nil {
 		return c.stop(err)

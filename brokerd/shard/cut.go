@@ -105,7 +105,7 @@ func indexKeys(tail *index.Tail, partition int32, batch recordbatch.Batch, at se
 var errExtent = errors.New("what the index says of the log's snapshots does not decode")
 
 // appendExtent encodes what the watermark keeps of a state beside its offsets: bytes 8, points 4, then for each seq 8, time 8, bytes 8 and the next
-// offset 8 of each slot, little-endian.
+// offset 8 of each slot, little-endian. What appendForgotten adds follows.
 func appendExtent(dst []byte, s *State) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(s.Bytes))
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(s.Points)))
@@ -120,15 +120,21 @@ func appendExtent(dst []byte, s *State) []byte {
 	return dst
 }
 
-func decodeExtent(b []byte, slots int) (bytes int64, points []Point, err error) {
-	if len(b) < 8+4 {
-		return 0, nil, errExtent
+// appendForgotten encodes the epoch up to which the rows of producers have forgotten something, which is known when they are written.
+func appendForgotten(dst []byte, epoch uint64) []byte {
+	return binary.LittleEndian.AppendUint64(dst, epoch)
+}
+
+func decodeExtent(b []byte, slots int) (bytes int64, points []Point, forgotten uint64, err error) {
+	if len(b) < 8+4+8 {
+		return 0, nil, 0, errExtent
 	}
+	forgotten, b = binary.LittleEndian.Uint64(b[len(b)-8:]), b[:len(b)-8]
 	bytes = int64(binary.LittleEndian.Uint64(b))
 	n := int(binary.LittleEndian.Uint32(b[8:]))
 	b = b[12:]
 	if len(b)%(24+8*slots) != 0 || len(b)/(24+8*slots) != n {
-		return 0, nil, errExtent
+		return 0, nil, 0, errExtent
 	}
 	for range n {
 		p := Point{Seq: binary.LittleEndian.Uint64(b), Time: int64(binary.LittleEndian.Uint64(b[8:])), Bytes: int64(binary.LittleEndian.Uint64(b[16:]))}
@@ -139,5 +145,5 @@ func decodeExtent(b []byte, slots int) (bytes int64, points []Point, err error) 
 		}
 		points = append(points, p)
 	}
-	return bytes, points, nil
+	return bytes, points, forgotten, nil
 }

@@ -56,13 +56,6 @@ func (c *Core) evaluate(a *Append, f *flight) error {
 	if c.repeated(a, f) {
 		return nil
 	}
-	if a.Attempt > 1 && !guarded(a) {
-		if done, err := c.ruledOutForEver(a); done || err != nil {
-			return err
-		}
-		c.reply(a, wire.AppendResult{Code: wire.Unknown, Detail: "an earlier attempt is not in the log, but may still arrive"})
-		return nil
-	}
 	if len(a.Writes) == 1 && len(a.Writes[0].CommandID) > 0 {
 		done, err := c.commanded(a, f)
 		if done || err != nil {
@@ -82,33 +75,32 @@ func (c *Core) evaluate(a *Append, f *flight) error {
 	return c.take(a, f)
 }
 
-// guarded says whether every write of an append names the version it follows. Such an append can be evaluated again in a session
-// that may still see an earlier attempt: whichever comes second meets a version that has moved on, and finds its own events there.
+// guarded says whether every write of an append names the version it follows. Such an append can be stored once at most, whatever is known of its
+// sequence: whichever attempt comes second meets a version that has moved on, and finds its own events there.
 func guarded(a *Append) bool {
-	return !slices.ContainsFunc(a.Writes, func(w wire.Write) bool { return w.Expected < wire.NoStream })
+	return a.Batch == nil && !slices.ContainsFunc(a.Writes, func(w wire.Write) bool { return w.Expected < wire.NoStream })
 }
 
-// repeated answers an append whose sequence is in the log or in flight already.
+// repeated answers an append whose sequence is in the log or in flight already, or of which nobody can tell whether it is.
 func (c *Core) repeated(a *Append, f *flight) bool {
-	writes, known := c.producers.lookup(a.Producer, a.Sequence)
-	switch known {
-	case wasStored:
+	writes, known := c.producers.lookup(a.Producer, a.Sequence, a.Since)
+	if known == wasStored {
 		c.reply(a, original(writes, a.hash))
 		return true
-	case forgotten:
-		c.reply(a, wire.AppendResult{Code: wire.Unknown, Detail: fmt.Sprintf("sequence %d is more than %d below the producer's newest", a.Sequence, wire.SequencesKept)})
+	}
+	if first, ok := c.overlay.sequences[producerSequence{a.Producer, a.Sequence}]; ok {
+		r := first.result
+		r.Duplicate = true
+		if first.hash != a.hash {
+			r = idReuse(a.Sequence)
+		}
+		c.attach(first.seq, f, a, r)
 		return true
 	}
-	first, ok := c.overlay.sequences[producerSequence{a.Producer, a.Sequence}]
-	if !ok {
+	if known != forgotten || guarded(a) {
 		return false
 	}
-	r := first.result
-	r.Duplicate = true
-	if first.hash != a.hash {
-		r = idReuse(a.Sequence)
-	}
-	c.attach(first.seq, f, a, r)
+	c.reply(a, wire.AppendResult{Code: wire.Unknown, Detail: fmt.Sprintf("sequence %d was sent since epoch %d: it may have been stored, and forgotten", a.Sequence, a.Since)})
 	return true
 }
 

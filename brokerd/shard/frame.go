@@ -61,7 +61,7 @@ type FrameEntry struct {
 
 const (
 	frameMagic      = "STRD"
-	frameVersion    = 1
+	frameVersion    = 2
 	frameHeaderSize = 64
 	frameEntrySize  = 20
 	frameSumSize    = 8

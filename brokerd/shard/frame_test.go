@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
 	"github.com/strandlog/strand/internal/recordbatch"
 	"github.com/strandlog/strand/internal/wire"
@@ -60,8 +61,10 @@ func TestFrameRoundTrip(t *testing.T) {
 
 // FuzzFrame: what decodes is encoded to the same bytes, and is scanned without a panic.
 func FuzzFrame(f *testing.F) {
-	sample, barrier := sampleFrame(), Frame{Kind: KindBarrier}
-	for _, fr := range []*Frame{&sample, &barrier} {
+	sample, barrier, snapshot := sampleFrame(), Frame{Kind: KindBarrier}, Frame{Kind: KindSnapshot}
+	body := sampleSnapshot()
+	snapshot.Body = body.appendTo(nil)
+	for _, fr := range []*Frame{&sample, &barrier, &snapshot} {
 		data := fr.AppendTo(nil)
 		f.Add(data[:len(data)-frameSumSize])
 	}
@@ -88,9 +91,58 @@ func FuzzFrame(f *testing.F) {
 	})
 }
 
+func sampleSnapshot() Snapshot {
+	return Snapshot{Next: []int64{3, 2, 1}, Starts: []int64{1, 2, 0}, Bytes: 99, Forgotten: 7, Producers: []producerRow{{id: 5, row: []byte("row")}, {id: 6}}}
+}
+
+// TestSnapshotSurvives: what a snapshot says is read back, and no part of it is taken for a whole.
+func TestSnapshotSurvives(t *testing.T) {
+	want := sampleSnapshot()
+	body := want.appendTo(nil)
+	got, err := decodeSnapshot(body, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(producerRow{}), cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for n := range body {
+		if _, err := decodeSnapshot(body[:n], 3); err == nil {
+			t.Errorf("%d of %d bytes were taken", n, len(body))
+		}
+	}
+	for slots := range 6 {
+		if _, err := decodeSnapshot(body, slots); (err == nil) != (slots == 3) {
+			t.Errorf("as one of %d slots: %v", slots, err)
+		}
+	}
+}
+
+// TestExtentSurvives: the same of what the index's watermark says of the log.
+func TestExtentSurvives(t *testing.T) {
+	want := State{Bytes: 99, Points: []Point{{Seq: 1, Time: 2, Bytes: 3, Next: []int64{4, 5, 6}}, {Seq: 7, Next: []int64{8, 9, 10}}}}
+	for n := range len(want.Points) + 1 {
+		want := State{Bytes: want.Bytes, Points: want.Points[:n]}
+		b := appendForgotten(appendExtent(nil, &want), 1<<40)
+		bytes, points, forgotten, err := decodeExtent(b, 3)
+		if err != nil || bytes != want.Bytes || forgotten != 1<<40 {
+			t.Errorf("%d points: %d bytes, forgotten up to %d: %v", n, bytes, forgotten, err)
+		}
+		if diff := cmp.Diff(want.Points, points, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		for n := range b {
+			if _, _, _, err := decodeExtent(b[:n], 3); err == nil {
+				t.Errorf("%d of %d bytes were taken", n, len(b))
+			}
+		}
+	}
+}
+
 // FuzzProducerRow: a row of the index is refused or survives a round trip.
 func FuzzProducerRow(f *testing.F) {
 	var pr producer
+	pr.epoch, pr.forgotten = 10, 11
 	pr.add(stored{sequence: 4, hash: 5, firstOffset: 6, firstVersion: 7, partition: 1, write: 2, count: 3, timestamp: 9})
 	f.Add(pr.encode())
 	f.Fuzz(func(t *testing.T, row []byte) {

@@ -109,7 +109,7 @@ func TestCopyOfALogThatWasCut(t *testing.T) {
 	if f.log.first < 2 || f.start(0) == 0 {
 		t.Fatalf("the log begins at %d, the partitions at %v: it was not cut", f.log.first, f.Status().Starts)
 	}
-	g := &batches{t: t, now: f.now, cfg: f.cfg}
+	g := &batches{t: t, testClock: f.testClock, cfg: f.cfg}
 	g.cfg.Dir, g.cfg.LogID = t.TempDir(), uuid.New()
 	g.log = copyLog(t, f.Shard, g.cfg.LogID, testLayout, f.Status().Epoch+1)
 	g.cfg.Log = g.log
@@ -122,10 +122,10 @@ func TestCopyOfALogThatWasCut(t *testing.T) {
 			t.Errorf("partition %d (-log +copy):\n%s", p, diff)
 		}
 	}
-	if r := g.produce(7, 1, 600, 2, pair{"", fmt.Sprint(599, value)}); r.Code != wire.OK || !r.Duplicate || r.BaseOffset != 299 {
+	if r := g.produce(7, 1, 600, 1, pair{"", fmt.Sprint(599, value)}); r.Code != wire.OK || !r.Duplicate || r.BaseOffset != 299 {
 		t.Errorf("the last batch again: %+v", r)
 	}
-	if r := g.produce(7, 1, 601, 1, pair{"", "new"}); r.Code != wire.OK || r.BaseOffset != 300 {
+	if r := g.produce(7, 1, 601, 0, pair{"", "new"}); r.Code != wire.OK || r.BaseOffset != 300 {
 		t.Errorf("a new batch: %+v", r)
 	}
 }

@@ -38,7 +38,7 @@ func TestHostileHeaders(t *testing.T) {
 		"many tags":         eventOf(uuid.New(), "x", strings.Split(strings.Repeat("t", wire.TermsMax+1), "")...),
 	} {
 		f.next++
-		r := f.send(wire.Append{Sequence: f.next, Attempt: 1, Writes: []wire.Write{{
+		r := f.send(wire.Append{Sequence: f.next, Writes: []wire.Write{{
 			Stream: []byte("s-0"), Partition: partitionOf("s-0"), Expected: wire.Any, Events: []wire.Event{e},
 		}}})
 		if r.Code != wire.Invalid || r.Detail == "" {
@@ -59,7 +59,7 @@ func TestHostileHeaders(t *testing.T) {
 func TestLargestSequence(t *testing.T) {
 	f := newFixture(t)
 	send := func(sequence uint64) wire.AppendResult {
-		return f.send(wire.Append{Sequence: sequence, Attempt: 1, Writes: []wire.Write{{
+		return f.send(wire.Append{Sequence: sequence, Writes: []wire.Write{{
 			Stream: []byte("s-0"), Partition: partitionOf("s-0"), Expected: wire.Any, Events: []wire.Event{{ID: uuid.New()}},
 		}}})
 	}
@@ -121,7 +121,7 @@ func TestClosedShardAnswers(t *testing.T) {
 // TestEarlierSession: an append that was addressed to a session that is over is not evaluated by the next one.
 func TestEarlierSession(t *testing.T) {
 	f := newFixture(t)
-	w := wire.Append{Sequence: 1, Attempt: 1, Writes: []wire.Write{{
+	w := wire.Append{Sequence: 1, Writes: []wire.Write{{
 		Stream: []byte("s-0"), Partition: partitionOf("s-0"), Events: []wire.Event{{ID: uuid.New()}},
 	}}}
 	for session, want := range map[uint64]wire.Code{f.Status().Session + 1: wire.NotLeader, f.Status().Session: wire.OK} {
@@ -183,15 +183,15 @@ func TestTableOverflow(t *testing.T) {
 	p := newProducers()
 	for id := range uint64(3) {
 		for seq := range uint64(10) {
-			p.add(id, stored{sequence: seq + 1, timestamp: int64(id)})
+			p.add(id, 1, stored{sequence: seq + 1, timestamp: int64(id)})
 		}
 	}
 	p.total += producerTotal // as if many others were there
-	rows := p.changed(3)
-	if _, known := p.lookup(0, 10); known != forgotten {
+	rows, lost := p.changed(3, 1)
+	if _, known := p.lookup(0, 10, 1); known != forgotten {
 		t.Errorf("the newest sequence of a dropped producer is %v", known)
 	}
-	if _, known := p.lookup(0, 11); known != neverStored {
+	if _, known := p.lookup(0, 11, 1); known != neverStored {
 		t.Errorf("its next sequence is %v", known)
 	}
 	restored := newProducers()
@@ -201,10 +201,10 @@ func TestTableOverflow(t *testing.T) {
 				return
 			}
 		}
-	}); err != nil {
+	}, lost); err != nil {
 		t.Fatal(err)
 	}
-	if _, known := restored.lookup(0, 10); known != forgotten {
+	if _, known := restored.lookup(0, 10, 1); known != forgotten {
 		t.Errorf("after a restart it is %v", known)
 	}
 }

@@ -21,6 +21,9 @@ type storedRecord struct {
 	Kind      []byte
 	Tags      [][]byte
 	Seq       uint64 // of its frame
+	Epoch     uint64 // likewise
+
+	Producer, Sequence uint64 // 0: not the first record of its write
 }
 
 // recordsOf decodes the records of a frame without any of the code under test but the batch codec.
@@ -41,8 +44,12 @@ func recordsOf(f *Frame) ([]storedRecord, error) {
 				v, _ := r.Headers.Get(wire.HeaderVersion)
 				c, _ := r.Headers.Get(wire.HeaderCommandID)
 				kind, tags := typeAndTags(r.Headers)
+				var producer, sequence uint64
+				if p, ok := r.Headers.Get(wire.HeaderProducer); ok {
+					producer, sequence = binary.BigEndian.Uint64(p), binary.BigEndian.Uint64(p[12:])
+				}
 				out = append(out, storedRecord{
-					Kind: kind, Tags: tags, Seq: f.Seq,
+					Kind: kind, Tags: tags, Seq: f.Seq, Epoch: f.Epoch, Producer: producer, Sequence: sequence,
 					StoredEvent: StoredEvent{ID: uuid.UUID(id), Offset: r.Offset, Timestamp: r.Timestamp},
 					Partition:   e.Partition, Stream: string(r.Key), Version: int64(binary.BigEndian.Uint64(v)), Command: string(c),
 				})
@@ -80,6 +87,14 @@ type memory struct {
 }
 
 func newMemory() *memory { return &memory{streams: map[string][]storedRecord{}} }
+
+func (m *memory) clone() *memory {
+	c := &memory{streams: map[string][]storedRecord{}, applied: m.applied}
+	for stream, records := range m.streams {
+		c.streams[stream] = slices.Clip(records)
+	}
+	return c
+}
 
 func (m *memory) Apply(c Committed) error {
 	records, err := recordsOf(&c.Frame)

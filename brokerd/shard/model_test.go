@@ -19,6 +19,12 @@ func TestModel(t *testing.T) {
 	checks(t, 10000)
 	rapid.Check(t, func(t *rapid.T) {
 		c := newCluster()
+		if rapid.IntRange(0, 3).Draw(t, "bounded") == 0 {
+			c.producersMax = 2
+		}
+		for i := range c.nodes {
+			c.restart(i)
+		}
 		c.elect(0, 0)
 		sequences := map[uint64]uint64{}
 		index := func(t *rapid.T, n int) int {
@@ -30,7 +36,7 @@ func TestModel(t *testing.T) {
 		count := func(name string) { stats[name]++ }
 		t.Repeat(map[string]func(*rapid.T){
 			"append": func(t *rapid.T) {
-				if _, ok := c.route(); !ok {
+				if _, _, ok := c.route(); !ok {
 					t.Skip("nobody serves")
 				}
 				o := c.drawOp(t, sequences)
@@ -38,14 +44,16 @@ func TestModel(t *testing.T) {
 				c.send(o)
 			},
 			"burst": func(t *rapid.T) { // several clients at once: one frame, or a full window
-				if _, ok := c.route(); !ok {
+				if _, _, ok := c.route(); !ok {
 					t.Skip("nobody serves")
 				}
 				for range rapid.IntRange(2, 6).Draw(t, "appends") {
 					o := c.drawOp(t, sequences)
 					c.ops = append(c.ops, o)
-					c.send(o)
-					c.arrive(len(c.requests) - 1)
+					before := len(c.requests)
+					if c.send(o); len(c.requests) > before { // the session may be over by now
+						c.arrive(before)
+					}
 				}
 			},
 			"flow": func(*rapid.T) { c.flow() },
@@ -110,6 +118,35 @@ func TestModel(t *testing.T) {
 					o.giveUpWaiting()
 				}
 			},
+			"restart with index": func(t *rapid.T) {
+				c.restartWithIndex(index(t, len(c.nodes)))
+				for _, o := range c.ops {
+					o.giveUpWaiting()
+				}
+			},
+			"mark": func(t *rapid.T) {
+				n := c.nodes[index(t, len(c.nodes))]
+				n.index.mark(n.core, n.mem)
+			},
+			"run": func(t *rapid.T) {
+				n := c.nodes[index(t, len(c.nodes))]
+				n.index.run(n.core, n.mem)
+			},
+			"hours": func(t *rapid.T) {
+				if rapid.IntRange(0, 3).Draw(t, "rarely") > 0 {
+					t.Skip("not now")
+				}
+				c.passHours()
+				n := c.nodes[c.leader]
+				n.index.run(n.core, n.mem)
+			},
+			"new session": func(*rapid.T) { // because of a passing fault
+				n := c.nodes[c.leader]
+				n.core.Failed(n.core.session)
+				c.drain(c.leader)
+				c.elect(c.leader, len(c.log))
+				c.flow()
+			},
 			"clock": func(t *rapid.T) {
 				c.now = c.now.Add(time.Duration(rapid.IntRange(-50, 100).Draw(t, "ms")) * time.Millisecond)
 			},
@@ -126,6 +163,9 @@ func TestModel(t *testing.T) {
 			stats["void"] += int(n.core.stats.Void)
 		}
 		for _, o := range c.ops {
+			if o.untold {
+				count("forgotten")
+			}
 			switch {
 			case o.indefinite:
 				count("indefinite")
@@ -143,7 +183,7 @@ func TestModel(t *testing.T) {
 		}
 	})
 	t.Logf("outcomes: %v", stats)
-	for _, name := range []string{"void", "indefinite", "conflict", "ruled out", "beyond the end", "duplicate", "stored"} {
+	for _, name := range []string{"void", "indefinite", "forgotten", "conflict", "ruled out", "beyond the end", "duplicate", "stored"} {
 		if stats[name] == 0 {
 			t.Errorf("no schedule led to %q: the model does not reach what it is for", name)
 		}
@@ -164,7 +204,7 @@ func (c *cluster) drawOp(t *rapid.T, sequences map[uint64]uint64) *op {
 	producer := rapid.Uint64Range(1, 3).Draw(t, "producer")
 	sequences[producer]++
 	stream := fmt.Sprintf("s-%d", rapid.IntRange(0, 2).Draw(t, "stream"))
-	o := &op{producer: producer, sequence: sequences[producer], write: wire.Write{
+	o := &op{producer: producer, sequence: sequences[producer], early: rapid.Uint64Range(0, 1).Draw(t, "early"), write: wire.Write{
 		Stream: []byte(stream), Partition: partitionOf(stream), Expected: wire.Expected(rapid.Int64Range(-2, 4).Draw(t, "expected")),
 	}}
 	if rapid.IntRange(0, 4).Draw(t, "command") == 0 {

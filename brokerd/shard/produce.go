@@ -2,6 +2,7 @@ package shard
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/strandlog/strand/internal/recordbatch"
@@ -21,7 +22,7 @@ func (s *Shard) Produce(session, producer uint64, batches []wire.ProduceBatch, b
 			continue
 		}
 		a := Append{Batch: b, Producer: producer, Session: session}
-		a.Sequence, a.Attempt = uint64(b.Info.BaseSequence), batches[i].Attempt
+		a.Sequence, a.Since = uint64(b.Info.BaseSequence), batches[i].Since
 		bytes += len(b.Keys) * keyBytes
 		admitted, places = append(admitted, a), append(places, i)
 	}
@@ -81,9 +82,6 @@ func (s *Shard) Get(ctx context.Context, req wire.GetRequest, room Room) wire.Ge
 		err = s.store.noted(err)
 		return wire.GetResponse{Code: codeOf(err), Detail: err.Error()}
 	}
-	if err := take(ctx, room, wire.RecordBytesMax); err != nil {
-		return failed(err)
-	}
 	for {
 		at, err := s.store.reach(ctx, slot, 0)
 		if err != nil {
@@ -101,7 +99,7 @@ func (s *Shard) Get(ctx context.Context, req wire.GetRequest, room Room) wire.Ge
 		if newest == 0 || newest <= at.Starts[slot] {
 			return r
 		}
-		record, err := s.store.recordAt(slot, newest-1)
+		record, err := s.store.recordAt(ctx, slot, newest-1, room)
 		if err != nil && ctx.Err() == nil && s.movedOn(slot, newest) {
 			continue // the cleaner has taken it elsewhere in between
 		}
@@ -121,30 +119,37 @@ func (s *Shard) movedOn(slot int, newest int64) bool {
 	return newest <= s.store.segments[slot].Start()
 }
 
-// recordAt reads one record of a partition.
-func (s *store) recordAt(slot int, offset int64) (recordbatch.Record, error) {
-	batches, err := s.segments[slot].Read(offset, 1)
+var errNotInBatch = errors.New("the batch at its place does not hold it")
+
+// recordAt reads one record of a partition. It takes its whole batch, and what that is inflated to: by the header it is known how much, before it is taken.
+func (s *store) recordAt(ctx context.Context, slot int, offset int64, room Room) (recordbatch.Record, error) {
+	info, at, err := s.segments[slot].Header(offset)
 	if err != nil {
 		return recordbatch.Record{}, err
 	}
-	for len(batches) > 0 {
-		batch, rest, err := recordbatch.Parse(batches)
-		if err != nil {
-			return recordbatch.Record{}, fmt.Errorf("%w: partition %d at offset %d: %w", ErrCorrupt, s.layout.Partition(slot), offset, err)
-		}
-		if batch.Info().Next() > offset {
-			for r, err := range batch.Records() {
-				if err != nil {
-					return recordbatch.Record{}, fmt.Errorf("%w: partition %d at offset %d: %w", ErrCorrupt, s.layout.Partition(slot), offset, err)
-				}
-				if r.Offset == offset {
-					return r, nil
-				}
-			}
-		}
-		batches = rest
+	if err := take(ctx, room, info.Length+info.RecordsBytesMax()); err != nil {
+		return recordbatch.Record{}, err
 	}
-	return recordbatch.Record{}, fmt.Errorf("%w: partition %d holds no record at offset %d, where the index has one", ErrCorrupt, s.layout.Partition(slot), offset)
+	raw := make([]byte, info.Length)
+	if err := s.segments[slot].ReadAt(at, raw); err != nil {
+		return recordbatch.Record{}, err
+	}
+	corrupt := func(err error) error {
+		return fmt.Errorf("%w: partition %d at offset %d: %w", ErrCorrupt, s.layout.Partition(slot), offset, err)
+	}
+	batch, _, err := recordbatch.Parse(raw)
+	if err != nil {
+		return recordbatch.Record{}, corrupt(err)
+	}
+	for r, err := range batch.Records() {
+		if err != nil {
+			return recordbatch.Record{}, corrupt(err)
+		}
+		if r.Offset == offset {
+			return r, nil
+		}
+	}
+	return recordbatch.Record{}, corrupt(errNotInBatch)
 }
 
 // DeleteBefore moves the start of a partition of a plain or table topic forward. It answers when the new start is in the log; the disk space follows.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,15 +25,23 @@ type batches struct {
 	t   *testing.T
 	log *ramLog
 	cfg Config
-	now time.Time
+	*testClock
 	*Shard
 }
 
+// testClock is a clock that a test moves while others read it.
+type testClock struct{ ms atomic.Int64 }
+
+func (c *testClock) now() time.Time { return time.UnixMilli(c.ms.Load()) }
+
+func (c *testClock) pass(d time.Duration) { c.ms.Add(d.Milliseconds()) }
+
 func openBatches(t *testing.T, cfg Config) *batches {
-	f := &batches{t: t, log: newRAMLog(), now: time.UnixMilli(1_000_000)}
+	f := &batches{t: t, log: newRAMLog(), testClock: &testClock{}}
+	f.pass(1_000_000 * time.Millisecond)
 	cfg.Log, cfg.Dir, cfg.LogID, cfg.Layout = f.log, t.TempDir(), uuid.New(), testLayout
 	cfg.SegmentBytesMax, cfg.TailMax, cfg.RetentionPolling = 64<<10, stdcmp.Or(cfg.TailMax, 500), time.Hour
-	cfg.Clock = func() time.Time { return f.now }
+	cfg.Clock = f.now
 	f.cfg = cfg
 	f.open()
 	return f
@@ -82,16 +91,16 @@ func batchOf(producer uint64, number int32, codec recordbatch.Codec, records ...
 	return b.AppendTo(nil)
 }
 
-func (f *batches) produce(producer uint64, partition int32, number int32, attempt uint32, records ...pair) wire.ProduceResult {
+func (f *batches) produce(producer uint64, partition int32, number int32, since uint64, records ...pair) wire.ProduceResult {
 	batch := batchOf(producer, number, recordbatch.None, records...)
 	answer := make(chan wire.ProduceResult, 1)
-	f.Produce(0, producer, []wire.ProduceBatch{{Partition: partition, Attempt: attempt, Batch: batch}}, len(batch), func(r []wire.ProduceResult) { answer <- r[0] })
+	f.Produce(0, producer, []wire.ProduceBatch{{Partition: partition, Since: since, Batch: batch}}, len(batch), func(r []wire.ProduceResult) { answer <- r[0] })
 	return <-answer
 }
 
 func (f *batches) mustProduce(producer uint64, partition int32, number int32, records ...pair) wire.ProduceResult {
 	f.t.Helper()
-	r := f.produce(producer, partition, number, 1, records...)
+	r := f.produce(producer, partition, number, 0, records...)
 	if r.Code != wire.OK {
 		f.t.Fatalf("batch %d: %v %s", number, r.Code, r.Detail)
 	}
@@ -158,7 +167,7 @@ func (f *batches) values(partition int32) []string {
 func TestProduce(t *testing.T) {
 	f := openBatches(t, Config{Kind: wire.KindPlain})
 	first := f.mustProduce(7, 1, 1, pair{"a", "1"}, pair{"b", "2"})
-	if first.BaseOffset != 0 || first.Timestamp != f.now.UnixMilli() {
+	if first.BaseOffset != 0 || first.Timestamp != f.now().UnixMilli() {
 		t.Errorf("first batch: %+v", first)
 	}
 	if r := f.mustProduce(7, 1, 4, pair{"c", "3"}); r.BaseOffset != 2 {
@@ -171,17 +180,17 @@ func TestProduce(t *testing.T) {
 			t.Error(diff)
 		}
 		for _, r := range f.read(1) {
-			if r.Timestamp != f.now.UnixMilli() {
+			if r.Timestamp != f.now().UnixMilli() {
 				t.Errorf("record time %d", r.Timestamp)
 			}
 		}
-		if r := f.produce(7, 1, 1, 2, pair{"a", "1"}, pair{"b", "2"}); r.Code != wire.OK || !r.Duplicate || r.BaseOffset != 0 {
+		if r := f.produce(7, 1, 1, 1, pair{"a", "1"}, pair{"b", "2"}); r.Code != wire.OK || !r.Duplicate || r.BaseOffset != 0 {
 			t.Errorf("the first batch again: %+v", r)
 		}
-		if r := f.produce(7, 1, 1, 2, pair{"a", "other"}); r.Code != wire.IDReuse {
+		if r := f.produce(7, 1, 1, 1, pair{"a", "other"}); r.Code != wire.IDReuse {
 			t.Errorf("other content under the same number: %+v", r)
 		}
-		if r := f.produce(7, 1, 3, 1, pair{"x", "late"}); r.Code != wire.OutOfOrder {
+		if r := f.produce(7, 1, 3, 0, pair{"x", "late"}); r.Code != wire.OutOfOrder {
 			t.Errorf("a number that was passed over: %+v", r)
 		}
 	}
@@ -190,21 +199,30 @@ func TestProduce(t *testing.T) {
 	check()
 	f.reopen(true)
 	check()
-	if r := f.produce(7, 1, 5, 2, pair{"e", "5"}); r.Code != wire.OK || r.BaseOffset != 4 {
-		t.Errorf("a second attempt of a new batch of a known producer: %+v", r)
+	if r := f.produce(7, 1, 5, 1, pair{"e", "5"}); r.Code != wire.OK || r.BaseOffset != 4 {
+		t.Errorf("a new batch of a known producer that was sent before: %+v", r)
 	}
-	if r := f.produce(99, 1, 1, 2, pair{"f", "6"}); r.Code != wire.OK {
-		t.Errorf("a second attempt of a new producer: %+v", r)
+	if r := f.produce(99, 1, 1, 1, pair{"f", "6"}); r.Code != wire.OK {
+		t.Errorf("a batch of a new producer that was sent before: %+v", r)
 	}
-	// Two hours later producers are forgotten: of those that are unknown it cannot be told any more whether they stored anything.
-	f.now = f.now.Add(2 * time.Hour)
+	// Two hours later producers are forgotten that have stored nothing in this session: what may be theirs is not stored again.
+	f.pass(2 * time.Hour)
 	f.mustProduce(7, 1, 6, pair{"g", "7"})
 	if _, err := f.store.cut(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for _, producer := range []uint64{8, 1234} {
-		if r := f.produce(producer, 1, 1, 2, pair{"d", "4"}); r.Code != wire.Unknown {
-			t.Errorf("a second attempt of producer %d, unknown now: %+v", producer, r)
+		if r := f.produce(producer, 1, 1, 1, pair{"d", "4"}); r.Code != wire.Unknown {
+			t.Errorf("a batch of producer %d, unknown now, that was sent in a session before: %+v", producer, r)
+		}
+	}
+	epoch := f.Status().Epoch
+	if r := f.produce(99, 1, 1, epoch, pair{"f", "6"}); r.Code != wire.Unknown {
+		t.Errorf("a batch that was stored in this session, by a producer that is idle: %+v", r)
+	}
+	for producer, since := range map[uint64]uint64{1235: epoch, 1236: 0} {
+		if r := f.produce(producer, 1, 1, since, pair{"h", "8"}); r.Code != wire.OK || r.Duplicate {
+			t.Errorf("a batch of a new producer, sent since epoch %d: %+v", since, r)
 		}
 	}
 }
@@ -225,7 +243,6 @@ func TestProduceRefuses(t *testing.T) {
 		"no key":              {Partition: 1, Batch: batchOf(7, 1, recordbatch.None, pair{"", "v"})},
 		"a value that is big": {Partition: 1, Batch: batchOf(7, 1, recordbatch.Zstd, pair{keyOf(1, 0), string(make([]byte, wire.RecordBytesMax+1))})},
 	} {
-		p.Attempt = 1
 		f.Produce(0, 7, []wire.ProduceBatch{p}, 10, func(r []wire.ProduceResult) {
 			if r[0].Code != wire.Invalid || r[0].Detail == "" {
 				t.Errorf("%s: %+v", name, r[0])
@@ -234,7 +251,7 @@ func TestProduceRefuses(t *testing.T) {
 	}
 	plain := openBatches(t, Config{Kind: wire.KindPlain})
 	answer := make(chan wire.AppendResult, 1)
-	plain.Append(0, 1, 0, []wire.Append{{Sequence: 1, Attempt: 1, Writes: []wire.Write{{Stream: []byte("s-1"), Partition: partitionOf("s-1"), Events: []wire.Event{{ID: uuid.New()}}}}}}, 1,
+	plain.Append(0, 1, 0, []wire.Append{{Sequence: 1, Writes: []wire.Write{{Stream: []byte("s-1"), Partition: partitionOf("s-1"), Events: []wire.Event{{ID: uuid.New()}}}}}}, 1,
 		func(r []wire.AppendResult) { answer <- r[0] })
 	if r := <-answer; r.Code != wire.Invalid {
 		t.Errorf("an append to a plain topic: %+v", r)
@@ -291,7 +308,7 @@ func TestRetentionByBytes(t *testing.T) {
 		if got := f.values(2); len(got) != 1 {
 			t.Errorf("partition 2: %q", got)
 		}
-		if r := f.produce(7, 1, 1500, 2, pair{"", fmt.Sprint(1499, value)}); r.Code != wire.OK || !r.Duplicate || r.BaseOffset != 749 {
+		if r := f.produce(7, 1, 1500, 1, pair{"", fmt.Sprint(1499, value)}); r.Code != wire.OK || !r.Duplicate || r.BaseOffset != 749 {
 			t.Errorf("the last batch again: %+v", r)
 		}
 	}
@@ -312,7 +329,7 @@ func TestRetentionByBytes(t *testing.T) {
 		}
 		check()
 	}
-	if r := f.produce(7, 0, 2001, 2, pair{"", "goes on"}); r.Code != wire.OK {
+	if r := f.produce(7, 0, 2001, 1, pair{"", "goes on"}); r.Code != wire.OK {
 		t.Errorf("a batch after it all: %+v", r)
 	}
 }
@@ -321,13 +338,13 @@ func TestRetentionByAge(t *testing.T) {
 	f := openBatches(t, Config{Kind: wire.KindPlain, Retention: NewRetentionPolicy(wire.Retention{AgeMS: 60_000})})
 	for i := range int32(10) {
 		f.mustProduce(7, 0, i+1, pair{"", fmt.Sprint(i)})
-		f.now = f.now.Add(10 * time.Second)
+		f.pass(10 * time.Second)
 		f.turn()
 	}
 	if diff := cmp.Diff([]string{"4", "5", "6", "7", "8", "9"}, f.values(0)); diff != "" {
 		t.Errorf("100 s after the first record:\n%s", diff)
 	}
-	f.now = f.now.Add(time.Hour)
+	f.pass(time.Hour)
 	f.turn()
 	f.turn()
 	if got := f.values(0); len(got) != 0 || f.start(0) != 10 {
@@ -337,7 +354,7 @@ func TestRetentionByAge(t *testing.T) {
 	if r := f.mustProduce(7, 0, 11, pair{"", "10"}); r.BaseOffset != 10 {
 		t.Errorf("offsets go on at %d", r.BaseOffset)
 	}
-	f.now = f.now.Add(-24 * time.Hour)
+	f.pass(-24 * time.Hour)
 	f.turn()
 	if got := f.values(0); len(got) != 1 {
 		t.Errorf("after the clock went back: %q", got)
@@ -375,7 +392,7 @@ func TestRetentionIsAltered(t *testing.T) {
 	}
 	policy.Set(wire.Retention{AgeMS: 1000})
 	f.turn()
-	f.now = f.now.Add(time.Hour)
+	f.ms.Add(time.Hour.Milliseconds())
 	f.turn()
 	if f.start(0) != int64(n) {
 		t.Errorf("an hour later the partition begins at %d, of %d", f.start(0), n)

@@ -9,15 +9,17 @@ import (
 
 // producer is what the shard remembers of one producer: its newest writes, by sequence and index.
 type producer struct {
-	newest uint64 // highest sequence stored
-	floor  uint64 // of this sequence and those below nothing is remembered
-	used   int64  // log time of the newest write
+	newest    uint64 // highest sequence stored
+	floor     uint64 // of this sequence and those below nothing is remembered
+	used      int64  // log time of the newest write
+	epoch     uint64 // of the newest write
+	forgotten uint64 // of what it stored up to this epoch something may be forgotten: it was itself, before it came back
 	history
 	dirty bool // changed since the last index run
 }
 
 const (
-	producerRowHeader = 8 + 8 // floor, used
+	producerRowHeader = 8 + 8 + 8 + 8 // floor, used, epoch, forgotten
 	storedSize        = 8 + 8 + 8 + 8 + 4 + 2 + 4 + 8
 )
 
@@ -25,6 +27,8 @@ func (pr *producer) encode() []byte {
 	b := make([]byte, 0, producerRowHeader+pr.writes()*storedSize)
 	b = binary.LittleEndian.AppendUint64(b, pr.floor)
 	b = binary.LittleEndian.AppendUint64(b, uint64(pr.used))
+	b = binary.LittleEndian.AppendUint64(b, pr.epoch)
+	b = binary.LittleEndian.AppendUint64(b, pr.forgotten)
 	for s := range pr.all() {
 		b = binary.LittleEndian.AppendUint64(b, s.sequence)
 		b = binary.LittleEndian.AppendUint64(b, s.hash)
@@ -45,6 +49,7 @@ func (pr *producer) decode(b []byte) error {
 		return errProducerRow
 	}
 	pr.floor, pr.used = binary.LittleEndian.Uint64(b), int64(binary.LittleEndian.Uint64(b[8:]))
+	pr.epoch, pr.forgotten = binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[24:])
 	pr.newest = pr.floor
 	b = b[producerRowHeader:]
 	pr.places = make([]place, 0, len(b)/storedSize)

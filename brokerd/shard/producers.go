@@ -11,14 +11,15 @@ import (
 	"github.com/strandlog/strand/internal/wire"
 )
 
-// producers is the idempotency table. It is a function of the log: entries expire by distance from the producer's newest sequence
-// and by the log's own time, never by a local clock.
+// producers is the idempotency table. Entries expire by distance from the producer's newest sequence and by the log's own time, never by a local clock.
+// Nodes may forget at different moments, but each knows what it may have forgotten: whatever the log holds is found, or lookup says that nobody can tell.
 type producers struct {
-	mu      sync.Mutex // the core adds, the store's runs read what changed
-	byID    map[uint64]*producer
-	total   int // writes held in all
-	dropped []uint64
-	forgot  uint64 // producers forgotten so far
+	mu        sync.Mutex // the core adds, the store's runs read what changed
+	byID      map[uint64]*producer
+	max       int // producers remembered in all
+	total     int // writes held in all
+	dropped   []uint64
+	forgotten uint64 // the highest epoch in which a producer stored something that is forgotten entirely
 }
 
 const (
@@ -27,7 +28,7 @@ const (
 	producersMax    = 1 << 18        // producers remembered in all: beyond it the longest idle ones are forgotten with all that is known of them
 )
 
-func newProducers() *producers { return &producers{byID: map[uint64]*producer{}} }
+func newProducers() *producers { return &producers{byID: map[uint64]*producer{}, max: producersMax} }
 
 // known is the answer to whether a sequence was stored.
 type known uint8
@@ -35,35 +36,40 @@ type known uint8
 const (
 	neverStored known = iota // not in the log as far as it was applied
 	wasStored
-	forgotten // below the window that is remembered: nobody can tell
+	forgotten // if it was stored it may be forgotten: nobody can tell
 )
 
-// lookup finds the writes that an append's sequence stored.
-func (p *producers) lookup(id, sequence uint64) ([]stored, known) {
+// lookup finds the writes that an append's sequence stored. Nothing of the append was sent to a session before the epoch since.
+func (p *producers) lookup(id, sequence, since uint64) ([]stored, known) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	pr := p.byID[id]
-	if pr == nil {
-		return nil, neverStored
+	pr, lost := p.byID[id], p.forgotten
+	if pr != nil {
+		if sequence <= pr.floor || below(sequence, wire.SequencesKept, pr.newest) {
+			return nil, forgotten
+		}
+		if writes := pr.find(sequence); len(writes) > 0 {
+			return writes, wasStored
+		}
+		lost = pr.forgotten
 	}
-	if sequence <= pr.floor || below(sequence, wire.SequencesKept, pr.newest) {
+	if since <= lost {
 		return nil, forgotten
 	}
-	writes := pr.find(sequence)
-	if len(writes) == 0 {
-		return nil, neverStored
-	}
-	return writes, wasStored
+	return nil, neverStored
 }
 
-// add remembers a write that the log holds. Adding it again changes nothing.
-func (p *producers) add(id uint64, s stored) {
+// add remembers a write that the log holds, in a frame of an epoch. Adding it again changes nothing.
+func (p *producers) add(id, epoch uint64, s stored) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	pr := p.byID[id]
 	if pr == nil {
-		pr = &producer{}
+		pr = &producer{forgotten: p.forgotten}
 		p.byID[id] = pr
+	}
+	if epoch > pr.epoch {
+		pr.epoch, pr.dirty = epoch, true
 	}
 	if s.sequence <= pr.floor {
 		return // replayed from the log: its producer's row is newer
@@ -86,32 +92,36 @@ func below(sequence, distance, newest uint64) bool {
 }
 
 // expire forgets producers that were idle for long by the log's time, and drops what it remembers of the longest idle ones when the table is too large.
-func (p *producers) expire(now int64) {
+// Of one that stored something in the newest epoch the newest sequence stays: requests to the session that serves may still arrive, and must find it.
+func (p *producers) expire(now int64, epoch uint64) {
 	for id, pr := range p.byID {
-		if now-pr.used > producerIdleMax {
+		switch {
+		case !pr.idle(now):
+		case pr.epoch < epoch:
 			p.forget(id, pr)
+		default:
+			p.drop(pr)
 		}
 	}
-	if p.total <= producerTotal && len(p.byID) <= producersMax {
+	if p.total <= producerTotal && len(p.byID) <= p.max {
 		return
 	}
 	ids := p.byUse()
-	if n := len(ids); n > producersMax {
-		for _, id := range ids[:n-producersMax/2] {
+	if n := len(ids); n > p.max {
+		for _, id := range ids[:n-p.max/2] {
 			p.forget(id, p.byID[id])
 		}
-		ids = ids[n-producersMax/2:]
+		ids = ids[n-p.max/2:]
 	}
 	for _, id := range ids {
 		if p.total <= producerTotal/2 {
 			return
 		}
-		// Its newest sequence stays: what came before it is answered as forgotten, never as new.
-		pr := p.byID[id]
-		p.total -= pr.writes()
-		pr.history, pr.floor, pr.dirty = history{}, pr.newest, true
+		p.drop(p.byID[id])
 	}
 }
+
+func (pr *producer) idle(now int64) bool { return now-pr.used > producerIdleMax }
 
 // byUse lists the producers, the longest idle ones first. It looks nothing up while it sorts: the sequencer waits for the lock.
 func (p *producers) byUse() []uint64 {
@@ -131,41 +141,51 @@ func (p *producers) byUse() []uint64 {
 	return ids
 }
 
+// forget knows nothing of a producer any more, but when it stored something last.
 func (p *producers) forget(id uint64, pr *producer) {
 	p.total -= pr.writes()
-	p.forgot++
+	p.forgotten = max(p.forgotten, pr.epoch)
 	delete(p.byID, id)
 	p.dropped = append(p.dropped, id)
 }
 
-// newest is the highest sequence of a producer that the log holds, false when nothing is known of it.
-func (p *producers) newest(id uint64) (uint64, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	pr := p.byID[id]
-	if pr == nil {
-		return 0, false
+// drop remembers of a producer the newest sequence alone: what came before it is answered as forgotten, never as new.
+func (p *producers) drop(pr *producer) {
+	if pr.writes() == 0 {
+		return
 	}
-	return pr.newest, true
+	p.total -= pr.writes()
+	pr.history, pr.floor, pr.dirty = history{}, pr.newest, true
 }
 
-// forgottenSoFar counts the producers that were forgotten.
-func (p *producers) forgottenSoFar() uint64 {
+// newest is the highest sequence of a producer that the log holds, 0 when nothing is known of it.
+func (p *producers) newest(id uint64) uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.forgot
+	if pr := p.byID[id]; pr != nil {
+		return pr.newest
+	}
+	return 0
+}
+
+// forgottenIn is the highest epoch in which a producer stored something that is forgotten.
+func (p *producers) forgottenIn() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.forgotten
 }
 
 // snapshot encodes the table in at most so many bytes: of each producer as many of its newest writes as fit, and if that does not suffice,
-// only of the producers that were in use last. What is left out is answered as forgotten, never as new.
-func (p *producers) snapshot(bytesMax int) []producerRow {
+// only of the producers that were in use last. Those that are idle by now are left out: whoever begins with the snapshot serves another session.
+// The second result is the epoch up to which it has, with what was left out, forgotten something.
+func (p *producers) snapshot(bytesMax int, now int64) (rows []producerRow, forgotten uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	ids := p.byUse()
+	ids := slices.DeleteFunc(p.byUse(), func(id uint64) bool { return p.byID[id].idle(now) })
 	slices.Reverse(ids)
 	size := func(depth int) (n int) {
-		for _, pr := range p.byID {
-			n += snapshotRowOverhead + producerRowHeader + min(depth, pr.writes())*storedSize
+		for _, id := range ids {
+			n += snapshotRowOverhead + producerRowHeader + min(depth, p.byID[id].writes())*storedSize
 		}
 		return n
 	}
@@ -173,7 +193,8 @@ func (p *producers) snapshot(bytesMax int) []producerRow {
 	for depth > 1 && size(depth) > bytesMax {
 		depth /= 2
 	}
-	rows := make([]producerRow, 0, len(ids))
+	rows = make([]producerRow, 0, len(ids))
+	kept := make(map[uint64]bool, len(ids))
 	for _, id := range ids {
 		short := *p.byID[id]
 		if cut := short.writes() - depth; cut > 0 {
@@ -184,21 +205,28 @@ func (p *producers) snapshot(bytesMax int) []producerRow {
 			break
 		}
 		rows = append(rows, producerRow{id: id, row: row})
+		kept[id] = true
 	}
-	return rows
+	forgotten = p.forgotten
+	for id, pr := range p.byID {
+		if !kept[id] {
+			forgotten = max(forgotten, pr.epoch)
+		}
+	}
+	return rows, forgotten
 }
 
 // snapshotRowOverhead is what a snapshot adds to a row.
 const snapshotRowOverhead = 8 + 4
 
 // restore replaces the table by what a snapshot says.
-func (p *producers) restore(rows []producerRow) error {
+func (p *producers) restore(rows []producerRow, forgotten uint64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for id := range p.byID {
 		p.dropped = append(p.dropped, id)
 	}
-	p.byID, p.total = make(map[uint64]*producer, len(rows)), 0
+	p.byID, p.total, p.forgotten = make(map[uint64]*producer, len(rows)), 0, forgotten
 	for _, r := range rows {
 		pr := &producer{dirty: true}
 		if err := pr.decode(r.row); err != nil {
@@ -210,12 +238,13 @@ func (p *producers) restore(rows []producerRow) error {
 	return nil
 }
 
-// changed expires by the log's time, then lists what must be written to bring the index's rows up to date, and takes it as written.
+// changed expires by the log's time and epoch, then lists what must be written to bring the index's rows up to date, and takes it as written.
 // A nil value means deleted. Rows are encoded as they are asked for: the core, which waits for the lock, may have remembered more by then.
-func (p *producers) changed(now int64) iter.Seq2[uint64, []byte] {
+// The second result is the epoch up to which the rows have forgotten something.
+func (p *producers) changed(now int64, epoch uint64) (changed iter.Seq2[uint64, []byte], forgotten uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.expire(now)
+	p.expire(now, epoch)
 	dropped := p.dropped
 	p.dropped = nil
 	rows := make(map[uint64]producer)
@@ -236,11 +265,12 @@ func (p *producers) changed(now int64) iter.Seq2[uint64, []byte] {
 				return
 			}
 		}
-	}
+	}, p.forgotten
 }
 
-// load fills the table from the rows of the index.
-func (p *producers) load(rows iter.Seq2[uint64, []byte]) error {
+// load fills the table from the rows of the index, which have forgotten something up to an epoch.
+func (p *producers) load(rows iter.Seq2[uint64, []byte], forgotten uint64) error {
+	p.forgotten = forgotten
 	for id, row := range rows {
 		pr := &producer{}
 		if err := pr.decode(row); err != nil {

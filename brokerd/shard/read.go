@@ -109,7 +109,8 @@ func (s *store) records(partition int32, stream string, from int64, fn func(wire
 const fetchWaitMax = 30 * time.Second
 
 // Room is asked for the bytes that a read is about to take, and waits until there are so many. So all reads of a node together take bounded memory,
-// those that wait for records take none, and nobody is refused. Whoever gave it takes the bytes back once the answer is sent. nil: there is room.
+// those that wait for records take none, and nobody is refused. Whoever gave it takes the bytes back once the answer is sent, or when the read asks again:
+// by then it has let go of what it took. nil: there is room.
 type Room = func(ctx context.Context, bytes int) error
 
 func take(ctx context.Context, room Room, bytes int) error {

@@ -201,7 +201,7 @@ func TestSequenceForOtherContent(t *testing.T) {
 	c.mustServe(t, 0)
 	c.append(1, 1, "s-1", wire.NoStream, "")
 	submit := func() wire.AppendResult {
-		a := &Append{Producer: 1, Tag: &op{}, Append: wire.Append{Sequence: 1, Attempt: 1, Writes: []wire.Write{{
+		a := &Append{Producer: 1, Tag: &op{}, Append: wire.Append{Sequence: 1, Writes: []wire.Write{{
 			Stream: []byte("s-1"), Partition: partitionOf("s-1"), Expected: wire.Any, Events: []wire.Event{{ID: uuid.UUID{7}}},
 		}}}}
 		c.nodes[0].core.Submit(a)

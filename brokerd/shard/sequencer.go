@@ -152,6 +152,7 @@ func (s *Shard) flush() {
 	if serving := s.core.Phase() == Serving && !s.draining; serving != s.open {
 		if !serving {
 			s.closeSession()
+			s.nudge() // to open the next one
 			return
 		}
 		s.open = true

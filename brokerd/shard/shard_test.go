@@ -173,7 +173,7 @@ func (f *fixture) append(stream string, expected wire.Expected, n int) wire.Appe
 	for range n {
 		w.Events = append(w.Events, wire.Event{ID: uuid.New(), Value: fmt.Appendf(nil, "%s after %d", stream, expected)})
 	}
-	return f.send(wire.Append{Sequence: f.next, Attempt: 1, Writes: []wire.Write{w}})
+	return f.send(wire.Append{Sequence: f.next, Writes: []wire.Write{w}})
 }
 
 func (f *fixture) send(a wire.Append) wire.AppendResult {
@@ -559,7 +559,7 @@ func TestManyWriters(t *testing.T) {
 
 func (f *fixture) sendAs(producer, sequence uint64, expected wire.Expected) wire.AppendResult {
 	answer := make(chan wire.AppendResult, 1)
-	f.Append(0, producer, 0, []wire.Append{{Sequence: sequence, Attempt: 1, Writes: []wire.Write{{
+	f.Append(0, producer, 0, []wire.Append{{Sequence: sequence, Writes: []wire.Write{{
 		Stream: []byte("s-0"), Partition: partitionOf("s-0"), Expected: expected, Events: []wire.Event{{ID: uuid.New()}},
 	}}}}, 100, func(r []wire.AppendResult) { answer <- r[0] })
 	return <-answer
@@ -569,18 +569,18 @@ func TestInvalidAppends(t *testing.T) {
 	f := newFixture(t)
 	event := []wire.Event{{ID: uuid.New()}}
 	for name, a := range map[string]wire.Append{
-		"no events":           {Sequence: 1, Attempt: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: partitionOf("s-0")}}},
-		"no name":             {Sequence: 1, Attempt: 1, Writes: []wire.Write{{Events: event}}},
-		"long name":           {Sequence: 1, Attempt: 1, Writes: []wire.Write{{Stream: make([]byte, 256), Events: event}}},
-		"no such partition":   {Sequence: 1, Attempt: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: 77, Events: event}}},
-		"wrong partition":     {Sequence: 1, Attempt: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: (partitionOf("s-0") + 1) % 3, Events: event}}},
-		"no sequence":         {Attempt: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: partitionOf("s-0"), Events: event}}},
-		"no attempt":          {Sequence: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: partitionOf("s-0"), Events: event}}},
-		"bad expectation":     {Sequence: 1, Attempt: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: partitionOf("s-0"), Expected: -3, Events: event}}},
-		"no writes":           {Sequence: 1, Attempt: 1, Conditions: []wire.Condition{{}}},
-		"condition elsewhere": {Sequence: 1, Attempt: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: partitionOf("s-0"), Events: event}}, Conditions: []wire.Condition{{Partition: 77}}},
-		"condition before 0":  {Sequence: 1, Attempt: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: partitionOf("s-0"), Events: event}}, Conditions: []wire.Condition{{After: -1}}},
-		"stream twice": {Sequence: 1, Attempt: 1, Writes: []wire.Write{
+		"no events":           {Sequence: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: partitionOf("s-0")}}},
+		"no name":             {Sequence: 1, Writes: []wire.Write{{Events: event}}},
+		"long name":           {Sequence: 1, Writes: []wire.Write{{Stream: make([]byte, 256), Events: event}}},
+		"no such partition":   {Sequence: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: 77, Events: event}}},
+		"wrong partition":     {Sequence: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: (partitionOf("s-0") + 1) % 3, Events: event}}},
+		"no sequence":         {Writes: []wire.Write{{Stream: []byte("s-0"), Partition: partitionOf("s-0"), Events: event}}},
+		"since the future":    {Sequence: 1, Since: 2, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: partitionOf("s-0"), Events: event}}},
+		"bad expectation":     {Sequence: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: partitionOf("s-0"), Expected: -3, Events: event}}},
+		"no writes":           {Sequence: 1, Conditions: []wire.Condition{{}}},
+		"condition elsewhere": {Sequence: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: partitionOf("s-0"), Events: event}}, Conditions: []wire.Condition{{Partition: 77}}},
+		"condition before 0":  {Sequence: 1, Writes: []wire.Write{{Stream: []byte("s-0"), Partition: partitionOf("s-0"), Events: event}}, Conditions: []wire.Condition{{After: -1}}},
+		"stream twice": {Sequence: 1, Writes: []wire.Write{
 			{Stream: []byte("s-0"), Partition: partitionOf("s-0"), Events: event}, {Stream: []byte("s-0"), Partition: partitionOf("s-0"), Events: event}}},
 	} {
 		if r := f.send(a); r.Code != wire.Invalid || r.Detail == "" {
@@ -600,7 +600,7 @@ func TestAllOrNothing(t *testing.T) {
 		write := func(stream string, e wire.Expected) wire.Write {
 			return wire.Write{Stream: []byte(stream), Partition: partitionOf(stream), Expected: e, Events: []wire.Event{{ID: uuid.New()}}}
 		}
-		return f.send(wire.Append{Sequence: sequence, Attempt: 1, Writes: []wire.Write{write("s-0", 0), write("s-1", second)}})
+		return f.send(wire.Append{Sequence: sequence, Writes: []wire.Write{write("s-0", 0), write("s-1", second)}})
 	}
 	if r := both(10, 0); r.Code != wire.Conflict || r.Write != 1 || r.Actual != 1 {
 		t.Errorf("with a conflict in the second write: %+v", r)

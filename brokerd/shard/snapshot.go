@@ -16,11 +16,13 @@ import (
 //
 //	0  slots 4, then for each: next offset 8, start 8
 //	   bytes of all batches so far 8
+//	   epoch up to which producers are forgotten 8
 //	   producers 4, then for each: id 8, bytes of its row 4, the row (see producer.encode)
 type Snapshot struct {
 	Next      []int64 // by slot
 	Starts    []int64 // first offset that is kept, by slot
 	Bytes     int64
+	Forgotten uint64 // of what producers stored up to this epoch something may be missing below
 	Producers []producerRow
 }
 
@@ -39,6 +41,7 @@ func (s *Snapshot) appendTo(dst []byte) []byte {
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(s.Starts[i]))
 	}
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(s.Bytes))
+	dst = binary.LittleEndian.AppendUint64(dst, s.Forgotten)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(s.Producers)))
 	for _, p := range s.Producers {
 		dst = binary.LittleEndian.AppendUint64(dst, p.id)
@@ -51,7 +54,7 @@ func (s *Snapshot) appendTo(dst []byte) []byte {
 // decodeSnapshot reads the snapshot of a shard of so many slots. Its rows are views into b.
 func decodeSnapshot(b []byte, slots int) (Snapshot, error) {
 	var s Snapshot
-	if len(b) < 4+16*slots+8+4 || int(binary.LittleEndian.Uint32(b)) != slots {
+	if len(b) < 4+16*slots+8+8+4 || int(binary.LittleEndian.Uint32(b)) != slots {
 		return s, errSnapshot
 	}
 	b = b[4:]
@@ -64,8 +67,9 @@ func decodeSnapshot(b []byte, slots int) (Snapshot, error) {
 		b = b[16:]
 	}
 	s.Bytes = int64(binary.LittleEndian.Uint64(b))
-	n := int(binary.LittleEndian.Uint32(b[8:]))
-	b = b[12:]
+	s.Forgotten = binary.LittleEndian.Uint64(b[8:])
+	n := int(binary.LittleEndian.Uint32(b[16:]))
+	b = b[20:]
 	if s.Bytes < 0 || n > len(b)/12 {
 		return s, errSnapshot
 	}
@@ -123,9 +127,6 @@ func newestCut(points []Point, starts []int64) int {
 	return -1
 }
 
-// snapshotProducersMax bounds what a snapshot says of producers, so that it fits in an engine message.
-const snapshotProducersMax = 4 << 20
-
 // snapshot publishes a snapshot of the committed state for the append at the head of the queue, with nothing else in flight.
 func (c *Core) snapshot(now time.Time) {
 	a := c.queue[0]
@@ -138,7 +139,8 @@ func (c *Core) snapshot(now time.Time) {
 		}
 		starts[slot] = max(starts[slot], start)
 	}
-	body := Snapshot{Next: c.spec.Next, Starts: starts, Bytes: c.spec.Bytes, Producers: c.producers.snapshot(snapshotProducersMax)}
+	body := Snapshot{Next: c.spec.Next, Starts: starts, Bytes: c.spec.Bytes}
+	body.Producers, body.Forgotten = c.producers.snapshot(c.cfg.SnapshotBytesMax, c.spec.Time)
 	f := &flight{frame: Frame{
 		Kind: KindSnapshot, LogID: c.cfg.LogID, Epoch: c.spec.Epoch, Session: c.session,
 		Seq: c.spec.Seq + 1, Prev: c.spec.Sum, Time: max(c.spec.Time, now.UnixMilli()), Body: body.appendTo(nil),

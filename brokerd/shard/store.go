@@ -178,21 +178,22 @@ func (s *store) watermark(empty State) (State, []index.PartitionMark, error) {
 	for _, p := range w.Partitions {
 		state.Next, state.Starts = append(state.Next, p.Next), append(state.Starts, p.Start)
 	}
-	if state.Bytes, state.Points, err = decodeExtent(w.Log, s.layout.Len()); err != nil {
+	var forgotten uint64
+	if state.Bytes, state.Points, forgotten, err = decodeExtent(w.Log, s.layout.Len()); err != nil {
 		return empty, nil, &damagedError{err}
 	}
-	if err := s.loadProducers(); err != nil {
+	if err := s.loadProducers(forgotten); err != nil {
 		return empty, nil, &damagedError{err}
 	}
 	return state, w.Partitions, nil
 }
 
-func (s *store) loadProducers() error {
+func (s *store) loadProducers(forgotten uint64) error {
 	var failed error
 	rows := func(yield func(uint64, []byte) bool) {
 		failed = s.db.Producers(yield)
 	}
-	return errors.Join(s.producers.load(rows), failed)
+	return errors.Join(s.producers.load(rows, forgotten), failed)
 }
 
 // release closes what load has opened.
@@ -454,7 +455,8 @@ func (s *store) run(tail *index.Tail, w index.Watermark) error {
 			return fmt.Errorf("syncing the segments of partition %d: %w", s.layout.Partition(slot), err)
 		}
 	}
-	rows := s.producers.changed(w.Time)
+	rows, forgotten := s.producers.changed(w.Time, w.Epoch)
+	w.Log = appendForgotten(w.Log, forgotten)
 	if err := s.db.Apply(tail, rows, w); err != nil {
 		return fmt.Errorf("writing the index: %w", err)
 	}

@@ -69,8 +69,8 @@ func (f *batches) writeKeys(ctx context.Context, partition int32, want map[strin
 		if n%4 == 3 {
 			v = tombstone
 		}
-		for attempt := uint32(1); ; {
-			r := f.produce(uint64(partition)+1, partition, n+1, attempt, pair{k, v})
+		for {
+			r := f.produce(uint64(partition)+1, partition, n+1, 0, pair{k, v})
 			switch r.Code {
 			case wire.OK:
 			case wire.NotLeader, wire.Retry:

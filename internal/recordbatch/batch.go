@@ -56,6 +56,9 @@ type Info struct {
 // Next is the offset that follows the batch's last record.
 func (i Info) Next() int64 { return i.BaseOffset + int64(i.LastOffsetDelta) + 1 }
 
+// RecordsBytesMax is the most that the records take when they are not compressed, which [Batch.Records] takes memory for if they are.
+func (i Info) RecordsBytesMax() int { return i.Codec.inflatedMax(i.Length - HeaderBytes) }
+
 // Peek reads the header at the beginning of b and checks it for contradictions, but not against the checksum:
 // b need not hold more than [HeaderBytes] of the batch. The errors are those of [Parse].
 func Peek(b []byte) (Info, error) {

@@ -39,6 +39,21 @@ func (c Codec) String() string {
 
 func (c Codec) known() bool { return c == None || c == Snappy || c == LZ4 || c == Zstd }
 
+// inflatedMax is the most that n bytes can be inflated to.
+func (c Codec) inflatedMax(n int) int {
+	switch c {
+	case None:
+		return n
+	case Snappy:
+		n *= snappyRatioMax
+	case LZ4:
+		n *= lz4RatioMax
+	default: // a few bytes of Zstd can repeat one as often as they like
+		return InflatedBytesMax
+	}
+	return min(n, InflatedBytesMax)
+}
+
 // deflate appends src to dst, compressed.
 func (c Codec) deflate(dst, src []byte) []byte {
 	switch c {

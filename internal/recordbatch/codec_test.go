@@ -295,6 +295,23 @@ func TestInflatedToTheLimit(t *testing.T) {
 	}
 }
 
+// TestRecordsBytesMax: no batch that can be read takes more than its header lets expect.
+func TestRecordsBytesMax(t *testing.T) {
+	zeros := []record{{Value: make([]byte, 4<<20)}}
+	for _, c := range append(codecs, recordbatch.None) {
+		for name, entries := range map[string][]record{"one": repetitive(1), "some": repetitive(200), "zeros": zeros} {
+			batch, _, err := recordbatch.Parse(buildWith(c, entries...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			plain := len(buildWith(recordbatch.None, entries...)) - recordbatch.HeaderBytes
+			if most := batch.Info().RecordsBytesMax(); most < plain || most > recordbatch.InflatedBytesMax {
+				t.Errorf("%v, %s: %d bytes of records are bounded by %d", c, name, plain, most)
+			}
+		}
+	}
+}
+
 func TestDamageWithinCompressedBytes(t *testing.T) {
 	for _, c := range codecs {
 		t.Run(c.String(), func(t *testing.T) {

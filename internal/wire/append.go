@@ -23,7 +23,7 @@ type AppendRequest struct {
 // Append is all or nothing: its writes are stored together or not at all.
 type Append struct {
 	Sequence   uint64 // of this append at its producer; counts from 1, never reused
-	Attempt    uint32 // 1 for the first time that this append is sent in a session
+	Since      uint64 // epoch of the first session that it was sent to without learning the outcome; 0: none, or the one that it is sent to now
 	Writes     []Write
 	Conditions []Condition
 }

@@ -9,7 +9,7 @@ import (
 // RequestHeaderBytesMax bounds what an AppendRequest adds to its encoded appends, and AppendHeaderBytesMax what each append adds to its body.
 const (
 	RequestHeaderBytesMax = 1 + 8 + binary.MaxVarintLen32 + binary.MaxVarintLen32
-	AppendHeaderBytesMax  = binary.MaxVarintLen64 + binary.MaxVarintLen32
+	AppendHeaderBytesMax  = binary.MaxVarintLen64 + binary.MaxVarintLen64
 )
 
 // Smallest encodings, by which counts are checked before memory is taken for the elements.
@@ -26,7 +26,7 @@ func (m *AppendRequest) AppendTo(dst []byte) []byte {
 	dst = appendRequestHeader(dst, m.Producer, m.ProducerEpoch, len(m.Appends))
 	for i := range m.Appends {
 		a := &m.Appends[i]
-		dst = appendAppendHeader(dst, a.Sequence, a.Attempt)
+		dst = appendAppendHeader(dst, a.Sequence, a.Since)
 		dst = a.Pack(dst)
 	}
 	return dst
@@ -47,9 +47,7 @@ func (m *AppendRequest) Decode(b []byte) error {
 		if a.Sequence = d.uvarint("sequence", math.MaxUint64); a.Sequence == 0 {
 			d.fail("sequence", "sequences count from 1")
 		}
-		if a.Attempt = uint32(d.uvarint("attempt", math.MaxUint32)); a.Attempt == 0 {
-			d.fail("attempt", "attempts count from 1")
-		}
+		a.Since = d.uvarint("since", maxEpoch)
 		a.decodeBody(&d)
 		if d.err != nil {
 			break
@@ -69,7 +67,7 @@ type PackedRequest struct {
 // PackedAppend is an append with its packed body.
 type PackedAppend struct {
 	Sequence uint64
-	Attempt  uint32
+	Since    uint64
 	Body     []byte // by Append.Pack
 }
 
@@ -78,7 +76,7 @@ func (m *PackedRequest) AppendTo(dst []byte) []byte {
 	dst = appendRequestHeader(dst, m.Producer, m.ProducerEpoch, len(m.Appends))
 	for i := range m.Appends {
 		a := &m.Appends[i]
-		dst = appendAppendHeader(dst, a.Sequence, a.Attempt)
+		dst = appendAppendHeader(dst, a.Sequence, a.Since)
 		dst = append(dst, a.Body...)
 	}
 	return dst
@@ -91,9 +89,9 @@ func appendRequestHeader(dst []byte, producer uint64, epoch uint32, appends int)
 	return appendInt(dst, appends)
 }
 
-func appendAppendHeader(dst []byte, sequence uint64, attempt uint32) []byte {
+func appendAppendHeader(dst []byte, sequence, since uint64) []byte {
 	dst = appendUvarint(dst, sequence)
-	return appendUvarint(dst, uint64(attempt))
+	return appendUvarint(dst, since)
 }
 
 // Pack appends the body of a to dst: its writes and conditions, which stay the same however often it is sent.

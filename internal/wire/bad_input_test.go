@@ -14,7 +14,7 @@ import (
 )
 
 func oneAppend(change func(*Append)) []byte {
-	a := Append{Sequence: 1, Attempt: 1, Writes: []Write{{Stream: []byte("s"), Events: []Event{{ID: uuid.Max}}}}}
+	a := Append{Sequence: 1, Writes: []Write{{Stream: []byte("s"), Events: []Event{{ID: uuid.Max}}}}}
 	change(&a)
 	return (&AppendRequest{Producer: 1, Appends: []Append{a}}).AppendTo(nil)
 }
@@ -31,7 +31,7 @@ func TestLimits(t *testing.T) {
 		{"nothing", new(FetchRequest), nil, "version"},
 		{"producer 0", new(AppendRequest), (&AppendRequest{}).AppendTo(nil), "producer"},
 		{"sequence 0", new(AppendRequest), oneAppend(func(a *Append) { a.Sequence = 0 }), "sequence"},
-		{"attempt 0", new(AppendRequest), oneAppend(func(a *Append) { a.Attempt = 0 }), "attempt"},
+		{"since beyond 64 bits", new(AppendRequest), append([]byte{1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 1}, bytes.Repeat([]byte{0xff}, 11)...), "since"},
 		{"expected", new(AppendRequest), oneAppend(func(a *Append) { a.Writes[0].Expected = -3 }), "expected"},
 		{"stream", new(AppendRequest), oneAppend(func(a *Append) { a.Writes[0].Stream = long(StreamBytesMax + 1) }), "stream"},
 		{"command id", new(AppendRequest), oneAppend(func(a *Append) { a.Writes[0].CommandID = long(CommandBytesMax + 1) }), "command id"},
@@ -63,9 +63,9 @@ func TestLimits(t *testing.T) {
 		{"offset beyond 63 bits", new(FetchRequest), binary.AppendUvarint([]byte{1, 0}, 1<<63), "offset"},
 		{"short record", new(StreamResponse), (&StreamResponse{Records: []StreamRecord{{Raw: long(6)}, {Raw: long(9)}}}).AppendTo(nil), "record"},
 		{"produce request of producer 0", new(ProduceRequest), (&ProduceRequest{}).AppendTo(nil), "producer"},
-		{"batch of attempt 0", new(ProduceRequest), (&ProduceRequest{Producer: 1, Batches: make([]ProduceBatch, 1)}).AppendTo(nil), "attempt"},
-		{"batch of attempt 2^32", new(ProduceRequest), append(binary.AppendUvarint([]byte{1, 1, 1, 0}, 1<<32), 0), "attempt"},
-		{"batches", new(ProduceRequest), (&ProduceRequest{Producer: 1, Batches: slices.Repeat([]ProduceBatch{{Attempt: 1}}, BatchesMax+1)}).AppendTo(nil), "batches"},
+		{"batch since beyond 64 bits", new(ProduceRequest), append([]byte{1, 1, 1, 0}, bytes.Repeat([]byte{0xff}, 11)...), "since"},
+		{"batch since, with a superfluous byte", new(ProduceRequest), []byte{1, 1, 1, 0, 0x81, 0, 0}, "since"},
+		{"batches", new(ProduceRequest), (&ProduceRequest{Producer: 1, Batches: make([]ProduceBatch, BatchesMax+1)}).AppendTo(nil), "batches"},
 		{"batch", new(ProduceRequest), append(binary.AppendUvarint([]byte{1, 1, 1, 0, 1}, AppendBytesMax+1), 0), "batch"},
 		{"produce request", new(ProduceRequest), long(AppendBytesMax + 1), "payload"},
 		{"produce results", new(ProduceResponse), (&ProduceResponse{Results: make([]ProduceResult, BatchesMax+1)}).AppendTo(nil), "results"},
@@ -146,7 +146,7 @@ func TestMemoryIsProportionalToTheMessage(t *testing.T) {
 	}
 	appends := make([]Append, AppendsMax)
 	for i := range appends {
-		appends[i] = Append{Sequence: 1, Attempt: 1, Writes: make([]Write, WritesMax), Conditions: conditions}
+		appends[i] = Append{Sequence: 1, Writes: make([]Write, WritesMax), Conditions: conditions}
 	}
 	b := (&AppendRequest{Producer: 1, Appends: appends[:AppendsMax/4]}).AppendTo(nil)
 	var before, after runtime.MemStats

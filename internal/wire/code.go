@@ -10,7 +10,7 @@ const (
 	OK              Code = 0
 	Conflict        Code = 1  // definite: an expected version did not hold
 	NotLeader       Code = 2  // definite: ask for metadata and send again
-	Retry           Code = 3  // definite: not evaluated, or proven absent from the log; send again with the same ids as a first attempt
+	Retry           Code = 3  // definite: not evaluated, or proven absent from the log; send again with the same ids, as if it had never been sent
 	Unknown         Code = 4  // it may be stored or be stored later
 	Overloaded      Code = 5  // definite: the queue stayed full for the bounded wait
 	TooLarge        Code = 6  // definite: a limit of limits.go

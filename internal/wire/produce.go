@@ -14,7 +14,7 @@ type ProduceRequest struct {
 // the record time are the sequencer's to set.
 type ProduceBatch struct {
 	Partition int32
-	Attempt   uint32 // 1 for the first time that this batch is sent in a session
+	Since     uint64 // see Append
 	Batch     []byte
 }
 
@@ -49,7 +49,7 @@ func (m *ProduceRequest) AppendTo(dst []byte) []byte {
 	for i := range m.Batches {
 		b := &m.Batches[i]
 		dst = appendInt(dst, b.Partition)
-		dst = appendUvarint(dst, uint64(b.Attempt))
+		dst = appendUvarint(dst, b.Since)
 		dst = appendBytes(dst, b.Batch)
 	}
 	return dst
@@ -65,9 +65,7 @@ func (m *ProduceRequest) Decode(b []byte) error {
 	for i := range m.Batches {
 		p := &m.Batches[i]
 		p.Partition = d.int32("partition")
-		if p.Attempt = uint32(d.uvarint("attempt", math.MaxUint32)); p.Attempt == 0 {
-			d.fail("attempt", "attempts count from 1")
-		}
+		p.Since = d.uvarint("since", maxEpoch)
 		p.Batch = d.bytes("batch", AppendBytesMax)
 		if d.err != nil {
 			break

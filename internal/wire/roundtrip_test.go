@@ -22,7 +22,7 @@ func samples() map[string]message {
 		"frames response": &FramesResponse{Code: OK, Epoch: 3, First: 7, Last: 1 << 40, Messages: [][]byte{[]byte("one"), []byte("two")}},
 		"append request": &AppendRequest{Producer: 1 << 63, ProducerEpoch: 7, Appends: []Append{
 			{
-				Sequence: 300, Attempt: 2,
+				Sequence: 300, Since: 2,
 				Writes: []Write{
 					{Partition: 3, Expected: StreamExists, Stream: []byte("account-alice"), CommandID: []byte("req-1"), Events: []Event{
 						{ID: id, HeaderCount: 1, Headers: []byte{8, 't', 'y', 'p', 'e', 2, 'x'}, Value: []byte(`{"Amount":1}`)},
@@ -33,7 +33,8 @@ func samples() map[string]message {
 				},
 				Conditions: []Condition{{Partition: 1, After: 99, Types: [][]byte{[]byte("account.opened")}, Tags: [][]byte{[]byte("a"), []byte("b")}}},
 			},
-			{Sequence: 301, Attempt: 1},
+			{Sequence: 301, Since: 1<<64 - 1},
+			{Sequence: 302},
 		}},
 		"empty append request": &AppendRequest{Producer: 1},
 		"append response": &AppendResponse{Epoch: 12, Results: []AppendResult{
@@ -51,9 +52,9 @@ func samples() map[string]message {
 			{Version: 1, Offset: 7, Timestamp: 1750000000000, Raw: []byte("12345678")}, {Version: 2, Offset: 9, Raw: []byte("abcdefg")},
 		}},
 		"produce request": &ProduceRequest{Producer: 1<<64 - 1, Batches: []ProduceBatch{
-			{Partition: 3, Attempt: 1, Batch: []byte("a batch")},
-			{Partition: 1023, Attempt: 1<<32 - 1, Batch: []byte("b")},
-			{Attempt: 2},
+			{Partition: 3, Since: 1, Batch: []byte("a batch")},
+			{Partition: 1023, Since: 1<<64 - 1, Batch: []byte("b")},
+			{},
 		}},
 		"empty produce request": &ProduceRequest{Producer: 1},
 		"produce response": &ProduceResponse{Epoch: 12, Results: []ProduceResult{
@@ -168,7 +169,7 @@ func TestPackedRequestIsAnAppendRequest(t *testing.T) {
 	packed := PackedRequest{Producer: want.Producer, ProducerEpoch: want.ProducerEpoch}
 	for i := range want.Appends {
 		a := &want.Appends[i]
-		packed.Appends = append(packed.Appends, PackedAppend{Sequence: a.Sequence, Attempt: a.Attempt, Body: a.Pack(nil)})
+		packed.Appends = append(packed.Appends, PackedAppend{Sequence: a.Sequence, Since: a.Since, Body: a.Pack(nil)})
 	}
 	if diff := cmp.Diff(want.AppendTo(nil), packed.AppendTo(nil)); diff != "" {
 		t.Errorf("encodings differ (-request +packed):\n%s", diff)
@@ -179,7 +180,7 @@ func TestAppendRequestHeadersAreBounded(t *testing.T) {
 	full := AppendRequest{Producer: 1<<64 - 1, ProducerEpoch: 1<<32 - 1, Appends: make([]Append, AppendsMax)}
 	body := len((&Append{}).Pack(nil))
 	for i := range full.Appends {
-		full.Appends[i] = Append{Sequence: 1<<64 - 1, Attempt: 1<<32 - 1}
+		full.Appends[i] = Append{Sequence: 1<<64 - 1, Since: 1<<64 - 1}
 	}
 	most := RequestHeaderBytesMax + AppendsMax*(AppendHeaderBytesMax+body)
 	if got := len(full.AppendTo(nil)); got > most {
