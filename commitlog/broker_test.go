@@ -23,6 +23,7 @@ var (
 
 // scriptedBroker is a transport whose answers a test decides. It answers requests to the current sessions of one topic; to others nobody listens.
 type scriptedBroker struct {
+	turn      chan struct{} // closed when the request that was started last is evaluated; guarded by mu
 	mu        sync.Mutex
 	topic     wire.TopicInfo
 	catalogue func(subject string, req wire.TopicRequest) (wire.TopicResponse, error) // nil: describe the topic
@@ -114,6 +115,42 @@ func (b *scriptedBroker) request(ctx context.Context, subject string, payload []
 		wait(ctx, time.Millisecond)
 	}
 	return reply, err
+}
+
+// start has requests arrive in their order, each when the one before was evaluated.
+func (b *scriptedBroker) start(subject string, payload []byte) func(context.Context) ([]byte, error) {
+	type result struct {
+		reply []byte
+		err   error
+	}
+	done, own, data := make(chan result, 1), make(chan struct{}), slices.Clone(payload)
+	b.mu.Lock()
+	before := b.turn
+	b.turn = own
+	b.mu.Unlock()
+	go func() {
+		if before != nil {
+			<-before
+		}
+		reply, err := b.answer(context.Background(), subject, data)
+		close(own)
+		done <- result{reply, err}
+	}()
+	return func(ctx context.Context) ([]byte, error) {
+		select {
+		case r := <-done:
+			switch {
+			case errors.Is(r.err, errLost):
+				<-ctx.Done()
+				return nil, ctx.Err()
+			case errors.Is(r.err, errDisconnect):
+				wait(ctx, time.Millisecond)
+			}
+			return r.reply, r.err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 func (b *scriptedBroker) publish(subject string, payload []byte) error {

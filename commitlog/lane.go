@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/strandlog/strand/internal/recordbatch"
-	"github.com/strandlog/strand/internal/wire"
 )
 
 // lane holds the batches of one partition that have no outcome yet. Records are encoded straight into the newest batch.
@@ -139,7 +138,7 @@ func (l *lane) take(dst []*outgoing, now time.Time, linger time.Duration, room *
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := 0
-	for ; n < len(l.waiting) && len(dst) < wire.BatchesMax; n++ {
+	for ; n < len(l.waiting) && len(dst) < batchesMax; n++ {
 		o := l.waiting[n]
 		if !o.sealed && linger > 0 && now.Before(o.created.Add(linger)) {
 			break

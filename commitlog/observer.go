@@ -59,12 +59,12 @@ func (c *Client) submit(ctx context.Context, shard int, t Topic, p *pending) err
 }
 
 // observe begins the observation of the batches that are about to be sent for the first time.
-func (s *sender) observe(ctx context.Context) {
+func (s *sender) observe(ctx context.Context, batches []*outgoing) {
 	observer := s.producer.client.cfg.Observer
 	if observer == nil {
 		return
 	}
-	for _, o := range s.again {
+	for _, o := range batches {
 		_, o.observed = observer.SendStart(ctx, SendInfo{Topic: s.topic(), Records: len(o.awaited), Bytes: len(o.bytes)})
 	}
 }

@@ -29,11 +29,13 @@ type outgoing struct {
 
 	// Owned by the sender.
 	tries
-	observed func(SendResult) // the observer's; nil: nobody observes, or it was never sent
-	base     int64            // outcome
-	epoch    uint64
-	time     int64 // 0: each record has its own
-	err      error
+	number    uint32           // of its producer, from 1
+	undecided bool             // the broker cannot tell its outcome: what follows does not wait for it
+	observed  func(SendResult) // the observer's; nil: nobody observes, or it was never sent
+	base      int64            // outcome
+	epoch     uint64
+	time      int64 // 0: each record has its own
+	err       error
 }
 
 // awaited is who waits for a record, if anybody, and the time that the record was given.
@@ -88,7 +90,7 @@ func (o *outgoing) settle(r *wire.ProduceResult, epoch uint64) bool {
 	case wire.OK:
 		o.base, o.time, o.epoch = r.BaseOffset, r.Timestamp, epoch
 		return true
-	case wire.NotLeader, wire.Overloaded, wire.NotEnoughSync, wire.NoStorage:
+	case wire.NotLeader, wire.Overloaded, wire.NotEnoughSync, wire.NoStorage, wire.Early:
 		return false
 	case wire.Retry:
 		o.absent()
@@ -100,6 +102,7 @@ func (o *outgoing) settle(r *wire.ProduceResult, epoch uint64) bool {
 		o.err = o.indefinite(o.refused(r.Code, r.Detail))
 		return true
 	default:
+		o.undecided = true
 		o.lost(refusal(r.Code, r.Detail))
 		return false
 	}

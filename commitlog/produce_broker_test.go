@@ -71,6 +71,9 @@ func (s *shelf) evaluateOne(producer uint64, b *wire.ProduceBatch) wire.ProduceR
 	if s.mayBeForgotten(b) {
 		return wire.ProduceResult{Code: wire.Unknown}
 	}
+	if s.newest[producer] < int32(b.After) {
+		return wire.ProduceResult{Code: wire.Early}
+	}
 	if key.number < s.newest[producer] {
 		return wire.ProduceResult{Code: wire.OutOfOrder, Detail: fmt.Sprintf("%d after %d", key.number, s.newest[producer])}
 	}

@@ -31,6 +31,11 @@ func (e *produceEcho) request(ctx context.Context, subject string, payload []byt
 	return e.resp.AppendTo(nil), nil
 }
 
+func (e *produceEcho) start(subject string, payload []byte) func(context.Context) ([]byte, error) {
+	reply, err := e.request(context.Background(), subject, payload)
+	return func(context.Context) ([]byte, error) { return reply, err }
+}
+
 // benchValue is of 256 bytes and compresses as JSON does.
 func benchValue(i int) []byte {
 	return fmt.Appendf(make([]byte, 0, 256), `{"id":"%08d","type":"page.viewed","user":"user-%d","path":"/products/%d/details","referrer":"https://example.com/search?q=%d","agent":"Mozilla/5.0 (X11; Linux x86_64)","ms":%d,"country":"%c%c","experiment":"%x","ok":true}`,

@@ -14,6 +14,8 @@ type transport interface {
 	// request sends payload and waits for the answer, which the caller owns; payload is the caller's again afterwards.
 	// An error that matches errUndelivered says that nobody got the request or ever will; any other leaves that open.
 	request(ctx context.Context, subject string, payload []byte) ([]byte, error)
+	// start sends payload, before what is sent after it returns, and gives a function that waits for the answer, as request does. It is called once.
+	start(subject string, payload []byte) func(ctx context.Context) ([]byte, error)
 	// publish sends payload and waits for no answer. An error says that it was not sent.
 	publish(subject string, payload []byte) error
 	payloadBytesMax() int
@@ -30,6 +32,8 @@ type connection struct {
 	nc     *nats.Conn
 	owns   bool
 	status chan nats.Status // of nc; watched until it is closed
+
+	started started
 
 	mu       sync.Mutex
 	last     uint64
@@ -113,6 +117,7 @@ func (c *connection) url() string {
 
 func (c *connection) close() {
 	c.nc.RemoveStatusListener(c.status)
+	c.started.close()
 	if c.owns {
 		c.nc.Close()
 	}

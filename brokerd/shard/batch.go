@@ -15,6 +15,7 @@ type Batch struct {
 	Partition int32
 	Bytes     []byte
 	Info      recordbatch.Info
+	After     uint64   // the batch of the same producer that must be stored before; 0: none
 	Keys      []string // in a table topic: of each record
 
 	// Moved is set on batches of the cleaner: where each key's newest record was when the batch was made. If one has moved on, the batch is refused.
@@ -35,7 +36,7 @@ func newBatch(kind string, layout Layout, producer uint64, p *wire.ProduceBatch)
 	if err != nil {
 		return nil, err
 	}
-	b := &Batch{Partition: p.Partition, Bytes: p.Batch, Info: parsed.Info()}
+	b := &Batch{Partition: p.Partition, Bytes: p.Batch, Info: parsed.Info(), After: uint64(p.After)}
 	switch {
 	case len(rest) > 0:
 		return nil, fmt.Errorf("%d bytes follow the batch", len(rest))
@@ -105,12 +106,16 @@ func (c *Core) evaluateBatch(a *Append, f *flight) error {
 	return nil
 }
 
-// outOfOrder answers a batch that is not stored and must not be: one with a higher number is there.
+// outOfOrder answers a batch that is not stored and must not be: one with a higher number is there, or one that must come before it is not.
 func (c *Core) outOfOrder(a *Append, f *flight) bool {
 	newest := c.producers.newest(a.Producer)
 	var seq uint64
 	if n, ok := c.overlay.producers[a.Producer]; ok {
 		newest, seq = n.value, n.seq
+	}
+	if newest < a.Batch.After {
+		c.reply(a, wire.AppendResult{Code: wire.Early, Detail: fmt.Sprintf("batch %d must be stored before batch %d", a.Batch.After, a.Sequence)})
+		return true
 	}
 	if a.Sequence >= newest {
 		return false

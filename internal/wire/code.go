@@ -27,6 +27,7 @@ const (
 	ConditionFailed Code = 17 // definite: an event that a condition of the append rules out exists
 	OutOfOrder      Code = 18 // definite: the producer has stored a batch with a higher number
 	NoStorage       Code = 19 // definite: the disk is full or fails; Detail says which
+	Early           Code = 20 // not stored: a batch that must come before it has not arrived; of earlier sends it says nothing
 )
 
 func (c Code) String() string {
@@ -35,7 +36,7 @@ func (c Code) String() string {
 		TooLarge: "too large", Invalid: "invalid", IDReuse: "id reuse", UnknownTopic: "unknown topic", TopicExists: "topic exists",
 		OffsetRange: "offset out of range", Stale: "stale", Corrupt: "corrupt", LogDiverged: "log diverged", Internal: "internal fault",
 		NotEnoughSync: "not enough replicas", ConditionFailed: "condition failed", OutOfOrder: "out of order",
-		NoStorage: "no storage",
+		NoStorage: "no storage", Early: "too early",
 	}
 	if int(c) < len(names) {
 		return names[c]

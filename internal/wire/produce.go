@@ -15,6 +15,7 @@ type ProduceRequest struct {
 type ProduceBatch struct {
 	Partition int32
 	Since     uint64 // see Append
+	After     uint32 // the newest batch before it that has no outcome yet, by its number: it is stored after that one or not at all; 0: none
 	Batch     []byte
 }
 
@@ -50,6 +51,7 @@ func (m *ProduceRequest) AppendTo(dst []byte) []byte {
 		b := &m.Batches[i]
 		dst = appendInt(dst, b.Partition)
 		dst = appendUvarint(dst, b.Since)
+		dst = appendUvarint(dst, uint64(b.After))
 		dst = appendBytes(dst, b.Batch)
 	}
 	return dst
@@ -66,6 +68,7 @@ func (m *ProduceRequest) Decode(b []byte) error {
 		p := &m.Batches[i]
 		p.Partition = d.int32("partition")
 		p.Since = d.uvarint("since", maxEpoch)
+		p.After = uint32(d.uvarint("after", math.MaxInt32))
 		p.Batch = d.bytes("batch", AppendBytesMax)
 		if d.err != nil {
 			break

@@ -52,8 +52,8 @@ func samples() map[string]message {
 			{Version: 1, Offset: 7, Timestamp: 1750000000000, Raw: []byte("12345678")}, {Version: 2, Offset: 9, Raw: []byte("abcdefg")},
 		}},
 		"produce request": &ProduceRequest{Producer: 1<<64 - 1, Batches: []ProduceBatch{
-			{Partition: 3, Since: 1, Batch: []byte("a batch")},
-			{Partition: 1023, Since: 1<<64 - 1, Batch: []byte("b")},
+			{Partition: 3, Since: 1, After: 7, Batch: []byte("a batch")},
+			{Partition: 1023, Since: 1<<64 - 1, After: 1<<31 - 1, Batch: []byte("b")},
 			{},
 		}},
 		"empty produce request": &ProduceRequest{Producer: 1},
