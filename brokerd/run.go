@@ -53,7 +53,7 @@ What a command answers goes to stdout, progress and errors go to stderr. With -o
 		}
 	}
 	add(running, devCommand(program), serveCommand(), verifyCommand(), backupCommand(), restoreCommand())
-	add(operating, topicsCommand(), eventsCommand(), streamsCommand())
+	add(operating, topicsCommand(), eventsCommand(), streamsCommand(), clusterCommand())
 	root.AddCommand(versionCommand())
 	return root, began
 }

@@ -34,6 +34,8 @@ type topicLine struct {
 	LogID          uuid.UUID       `json:"logId"`
 	Created        time.Time       `json:"created"`
 	Shards         int             `json:"shards"`
+	Replicas       int             `json:"replicas"`
+	MinInSync      int             `json:"minInSync"`
 	RetentionAgeMS int64           `json:"retentionAgeMs"`
 	RetentionBytes int64           `json:"retentionBytes"`
 	ProducerTime   bool            `json:"producerTime"`
@@ -50,11 +52,13 @@ type partitionLine struct {
 	Epoch     uint64 `json:"epoch"`
 	Start     int64  `json:"start"`
 	End       int64  `json:"end"`
+
+	Replicas []replicaLine `json:"replicas"`
 }
 
 func newTopicLine(t commitlog.Topic) topicLine {
 	line := topicLine{
-		Name: t.Name, Kind: t.Kind, ID: t.ID, LogID: t.LogID, Created: t.Created, Shards: t.Shards, RetentionAgeMS: t.RetentionAge.Milliseconds(),
+		Name: t.Name, Kind: t.Kind, ID: t.ID, LogID: t.LogID, Created: t.Created, Shards: t.Shards, Replicas: t.Replicas, MinInSync: t.MinInSync, RetentionAgeMS: t.RetentionAge.Milliseconds(),
 		RetentionBytes: t.RetentionBytes, ProducerTime: t.ProducerTime, State: commitlog.Serving,
 	}
 	for i, p := range t.Partitions {
@@ -64,7 +68,7 @@ func newTopicLine(t commitlog.Topic) topicLine {
 		}
 		line.Records += p.End - p.Start
 		line.Partitions = append(line.Partitions, partitionLine{
-			Partition: i, Leader: p.Leader, State: state, Detail: p.Detail, Epoch: p.Epoch, Start: p.Start, End: p.End,
+			Partition: i, Leader: p.Leader, State: state, Detail: p.Detail, Epoch: p.Epoch, Start: p.Start, End: p.End, Replicas: newReplicaLines(p),
 		})
 	}
 	return line

@@ -47,7 +47,7 @@ func describeTopic(w io.Writer, t commitlog.Topic) error {
 	line := newTopicLine(t)
 	facts := [][2]string{
 		{"Name", t.Name}, {"Kind", string(t.Kind)}, {"Id", t.ID.String()}, {"Log", t.LogID.String()}, {"Created", shownTime(t.Created)},
-		{"Shards", fmt.Sprint(t.Shards)}, {"Keeps", kept(t)}, {"Times", times}, {"State", line.State}, {"Records", fmt.Sprint(line.Records)},
+		{"Shards", fmt.Sprint(t.Shards)}, {"Replicas", fmt.Sprintf("%d, at least %d in sync", t.Replicas, t.MinInSync)}, {"Keeps", kept(t)}, {"Times", times}, {"State", line.State}, {"Records", fmt.Sprint(line.Records)},
 	}
 	if err := writeFacts(w, facts); err != nil {
 		return err

@@ -72,11 +72,21 @@ func (l *catalogueLog) Append(ctx context.Context, stream string, expected int64
 		case wire.Conflict:
 			return fmt.Errorf("%w: it is at version %d, expected %d", topics.ErrConflict, r.Actual, expected)
 		default:
-			return fmt.Errorf("the catalogue's sequencer answered %s: %s", r.Code, r.Detail)
+			return &sequencerError{code: r.Code, detail: r.Detail}
 		}
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// sequencerError is an answer of the catalogue's sequencer that says nothing about the change.
+type sequencerError struct {
+	code   wire.Code
+	detail string
+}
+
+func (e *sequencerError) Error() string {
+	return fmt.Sprintf("the catalogue's sequencer answered %s: %s", e.code, e.detail)
 }
 
 // Events yields everything that this node has of the catalogue.
@@ -270,6 +280,12 @@ func (c catalogue) Delete(ctx context.Context, id uuid.UUID) error {
 }
 
 func (c catalogue) Code(err error) wire.Code {
+	if answered, ok := errors.AsType[*sequencerError](err); ok {
+		switch answered.code {
+		case wire.NotLeader, wire.Retry, wire.Unknown, wire.Overloaded, wire.NotEnoughSync, wire.NoStorage:
+			return answered.code // as while a log is fenced: the client asks again
+		}
+	}
 	switch {
 	case errors.Is(err, errFull):
 		return wire.NoStorage

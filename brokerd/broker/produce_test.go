@@ -93,12 +93,10 @@ func (p *produced) send(ctx context.Context, t *testing.T, to *commitlog.Produce
 	for i := range most {
 		name := fmt.Sprintf("%d/%08d", sender, i)
 		m := commitlog.Message{Key: fmt.Appendf(nil, "key-%d", sender), Value: []byte(name + " " + strings.Repeat("some text ", rand.IntN(30)))}
-		err := to.Send(ctx, m, p.told(name))
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
+		if err := to.Send(ctx, m, p.told(name)); err != nil {
+			if ctx.Err() == nil {
+				t.Errorf("%s: %v", name, err)
+			}
 			return
 		}
 		p.mu.Lock()

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/strandlog/strand/commitlog"
+)
+
+// leaderLine is a partition with its leader and its copies in JSON.
+type leaderLine struct {
+	Topic     string        `json:"topic"`
+	Partition int           `json:"partition"`
+	Leader    string        `json:"leader"`
+	State     string        `json:"state"`
+	Epoch     uint64        `json:"epoch"`
+	Replicas  []replicaLine `json:"replicas"`
+}
+
+type replicaLine struct {
+	Node   string `json:"node"`
+	Alive  bool   `json:"alive"`
+	InSync bool   `json:"inSync"`
+	Lag    int64  `json:"lag"`
+}
+
+func newReplicaLines(p commitlog.PartitionInfo) []replicaLine {
+	lines := make([]replicaLine, 0, len(p.Replicas))
+	for _, r := range p.Replicas {
+		lines = append(lines, replicaLine(r))
+	}
+	return lines
+}
+
+func clusterLeadersCommand(s *server) *cobra.Command {
+	var f format
+	c := &cobra.Command{
+		Use:   "leaders [TOPIC]",
+		Short: "List the partitions with their leaders and copies",
+		Long: `List the partitions of one topic, or of all, each with the node that leads it and the nodes that have copies. IN SYNC are copies that were heard of
+lately and lack no more than is on its way at any time; the others are listed as BEHIND. A single node has no copies to list.
+
+` + exitHelp(exitOK, exitError, exitUsage, exitUnavailable, exitNotFound),
+		Example:           "  brokerd cluster leaders\n  brokerd cluster leaders events -o json",
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: s.completeTopics(),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.use(cmd, func(ctx context.Context, client *commitlog.Client) error {
+				topics, err := topicsNamed(ctx, client, args)
+				if err != nil {
+					return err
+				}
+				rows := newTable(cmd.OutOrStdout(), left("TOPIC"), right("PARTITION"), left("LEADER"), left("STATE"), right("EPOCH"), left("IN SYNC"), left("BEHIND"))
+				for _, t := range topics {
+					for i, p := range t.Partitions {
+						state := cmp.Or(p.State, "unknown")
+						if f.json() {
+							line := leaderLine{Topic: t.Name, Partition: i, Leader: p.Leader, State: state, Epoch: p.Epoch, Replicas: newReplicaLines(p)}
+							if err := writeJSON(cmd.OutOrStdout(), line); err != nil {
+								return err
+							}
+							continue
+						}
+						inSync, behind := split(p.Replicas)
+						rows.row(t.Name, i, p.Leader, state, p.Epoch, cmp.Or(inSync, "-"), cmp.Or(behind, "-"))
+					}
+				}
+				if f.json() {
+					return nil
+				}
+				return rows.flush()
+			})
+		},
+	}
+	f.addTo(c)
+	return c
+}
+
+// topicsNamed are the one that is named, or all.
+func topicsNamed(ctx context.Context, client *commitlog.Client, names []string) ([]commitlog.Topic, error) {
+	if len(names) == 0 {
+		return client.Topics(ctx)
+	}
+	t, err := client.Topic(ctx, names[0])
+	return []commitlog.Topic{t}, err
+}
+
+// split lists the nodes whose copies are in sync, and those whose are not.
+func split(replicas []commitlog.ReplicaInfo) (inSync, behind string) {
+	var yes, no []string
+	for _, r := range replicas {
+		if r.InSync {
+			yes = append(yes, r.Node)
+		} else {
+			no = append(no, r.Node)
+		}
+	}
+	return strings.Join(yes, ","), strings.Join(no, ",")
+}
