@@ -54,7 +54,7 @@ const damageMax = 20
 // open them. Damage is in the report; an error means that the report is not complete.
 func Verify(ctx context.Context, cfg VerifyConfig) (Verified, error) {
 	orDefault(&cfg.HeadsMax, 4<<20)
-	v := &verifier{cfg: cfg, state: NewState(cfg.LogID, cfg.Layout), versions: NewVersions(cfg.HeadsMax)}
+	v := &verifier{ctx: ctx, cfg: cfg, state: NewState(cfg.LogID, cfg.Layout), versions: NewVersions(cfg.HeadsMax)}
 	for slot := range cfg.Layout.Len() {
 		v.out.Partitions = append(v.out.Partitions, VerifiedPartition{Partition: cfg.Layout.Partition(slot)})
 	}
@@ -82,6 +82,7 @@ func Verify(ctx context.Context, cfg VerifyConfig) (Verified, error) {
 }
 
 type verifier struct {
+	ctx      context.Context //nolint:containedctx // of one call
 	cfg      VerifyConfig
 	state    State
 	versions *Versions
@@ -155,10 +156,13 @@ func (v *verifier) entry(slot int, e FrameEntry) error {
 				return fmt.Errorf("partition %d: offset %d stands where %d is due", e.Partition, r.Offset, next)
 			}
 			next++
-			if v.cfg.Kind == wire.KindVersioned {
+			switch {
+			case v.cfg.Kind == wire.KindVersioned:
 				if err := v.version(slot, e.Partition, r, batch, cached); err != nil {
 					return err
 				}
+			case v.cfg.Kind == wire.KindTable && cached:
+				v.key(slot, e.Partition, r)
 			}
 			if v.cfg.Each != nil {
 				v.cfg.Each(e.Partition, r)
@@ -191,6 +195,20 @@ func (v *verifier) version(slot int, partition int32, r recordbatch.Record, batc
 		}
 	}
 	return nil
+}
+
+// key checks that the index of a table knows a record of the key at this offset or at a later one, and that it is the key's.
+func (v *verifier) key(slot int, partition int32, r recordbatch.Record) {
+	if r.Offset < v.caches.starts[slot] {
+		return // it was deleted, and with it what the index knew
+	}
+	newest, err := v.caches.db.Head(partition, string(r.Key))
+	if err == nil {
+		err = v.caches.holds(v.ctx, slot, partition, r, newest, v.versions)
+	}
+	if err != nil {
+		v.damaged("the index of partition %d does not lead to the latest record of key %q: %v: the next start does not notice: remove %s", partition, r.Key, err, v.cfg.Dir)
+	}
 }
 
 // segmentHolds compares a batch with the segments, as far as they go.
@@ -234,6 +252,7 @@ type cachesToVerify struct {
 	db       *index.DB
 	segments []*segment.Log
 	next     []int64 // how far they go
+	starts   []int64 // first offset kept
 	acked    uint64  // see mark, like cut
 	cut      uint64
 }
@@ -263,7 +282,7 @@ func (v *verifier) openCaches() error {
 	if err != nil {
 		return errors.Join(err, s.release())
 	}
-	v.caches.db, v.caches.segments, v.caches.next = s.db, s.segments, state.Next
+	v.caches.db, v.caches.segments, v.caches.next, v.caches.starts = s.db, s.segments, state.Next, state.Starts
 	return nil
 }
 
@@ -295,4 +314,29 @@ func (c *cachesToVerify) find(slot int, partition int32, r recordbatch.Record, v
 		return err
 	}
 	return found
+}
+
+// holds compares what the index takes for the newest offset of a key, plus 1, with a record of it and with the segments. A key is looked up once for
+// each newest offset, as long as checked remembers it.
+func (c *cachesToVerify) holds(ctx context.Context, slot int, partition int32, r recordbatch.Record, newest int64, checked *Versions) error {
+	switch {
+	case newest < r.Offset+1:
+		return fmt.Errorf("it stands at offset %d or later, the index says %d", r.Offset, newest-1)
+	case newest == r.Offset+1:
+		return nil
+	case newest > c.next[slot]:
+		return fmt.Errorf("the index says offset %d, and goes up to %d", newest-1, c.next[slot])
+	}
+	if last, known := checked.heads.Get(partition, string(r.Key)); known && last == newest {
+		return nil
+	}
+	found, err := (&store{segments: c.segments}).recordAt(ctx, slot, newest-1, nil)
+	switch {
+	case err != nil:
+		return err
+	case !bytes.Equal(found.Key, r.Key):
+		return fmt.Errorf("the index says offset %d, where key %q stands", newest-1, found.Key)
+	}
+	checked.heads.Put(partition, string(r.Key), newest)
+	return nil
 }
