@@ -104,10 +104,10 @@ func (q *tail) run(ctx context.Context, client *commitlog.Client, t commitlog.To
 
 // interrupted is an error, but that of a reader whom Ctrl-C has stopped: that is how it ends.
 func interrupted(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 // tailPlace is where an event that is to be shown is.

@@ -126,7 +126,7 @@ func story(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	carol := eventstore.WithMetadata(ctx, eventstore.Metadata{Actor: "carol", Tags: []string{"vip"}, User: map[string]string{"screen": "7"}})
 	for _, chapter := range []struct {
-		ctx    context.Context
+		ctx    context.Context //nolint:containedctx // what each chapter is written under
 		stream string
 		events []any
 	}{

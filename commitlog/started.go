@@ -86,7 +86,8 @@ func (c *connection) start(subject string, payload []byte) func(ctx context.Cont
 		return failed(err)
 	}
 	reply, id, answer := c.started.expect()
-	tracked, release := c.track(context.Background()) //nolint:contextcheck // it only hears of a lost connection
+	//nolint:forbidigo // It hears of a lost connection and of nothing else: the caller waits with a context of its own.
+	tracked, release := c.track(context.Background())
 	if err := c.nc.PublishRequest(subject, reply, payload); err != nil {
 		release()
 		c.started.forget(id)

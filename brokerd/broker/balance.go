@@ -54,10 +54,10 @@ func (b *Broker) handOne(ctx context.Context) bool {
 		}
 		err := k.current().HandOver(ctx, func(ctx context.Context) error { return b.engine.StepDown(ctx, k.stream, to) })
 		if err != nil {
-			b.cfg.Logger.Warn("a shard could not be handed over", "topic", k.topic, "shard", k.number, "to", to, "error", err)
+			b.cfg.Logger.Warn("a shard could not be handed over", "topic", k.topic, "shard", k.number, "node", to, "error", err)
 			return false
 		}
-		b.cfg.Logger.Info("a shard was handed over, for balance", "topic", k.topic, "shard", k.number, "to", to)
+		b.cfg.Logger.Info("a shard was handed over, for balance", "topic", k.topic, "shard", k.number, "node", to)
 		return true
 	}
 	return false

@@ -32,8 +32,10 @@ type ClusterConfig struct {
 	TLS    *tls.Config
 }
 
-// clusterNamespace is what the ids that all nodes of a cluster know from its name are made in.
-var clusterNamespace = uuid.MustParse("7f0c6a0e-3f0b-5d53-9a53-5a1ef1a1c0de")
+// catalogueOf is the id of a cluster's catalogue, which all its nodes know from its name.
+func catalogueOf(cluster string) uuid.UUID {
+	return uuid.NewSHA1(uuid.NameSpaceOID, []byte("strand catalogue of cluster "+cluster))
+}
 
 func (c *ClusterConfig) nodes() int {
 	if c == nil {
@@ -72,7 +74,7 @@ func (c *ClusterConfig) identify(dir string, id identity) (identity, error) {
 	}
 	id.nodes = c.nodes()
 	if id.Cluster == "" && !id.Started {
-		id.Cluster, id.Node, id.CatalogueID = c.Name, c.Node, uuid.NewSHA1(clusterNamespace, []byte(c.Name))
+		id.Cluster, id.Node, id.CatalogueID = c.Name, c.Node, catalogueOf(c.Name)
 		return id, id.save(dir)
 	}
 	switch {

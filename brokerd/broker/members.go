@@ -240,8 +240,8 @@ func (m *members) shortOf(t topics.Topic, stream string) func() error {
 			}
 		}
 		inSync := 1
-		for _, copy := range r.list {
-			if copy.InSync {
+		for _, replica := range r.list {
+			if replica.InSync {
 				inSync++
 			}
 		}
@@ -296,7 +296,7 @@ func (m *members) ask(ctx context.Context, topic uuid.UUID) [][]wire.ShardInfo {
 				err = json.Unmarshal(msg.Data, &answers[i])
 			}
 			if err != nil {
-				m.logger.Debug("another node did not say where its shards are", "peer", node, "error", err)
+				m.logger.Debug("another node did not say where its shards are", "node", node, "error", err)
 			}
 		})
 	}

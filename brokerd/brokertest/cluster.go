@@ -62,7 +62,7 @@ func Cluster(t testing.TB, size int, options ...Option) *Nodes {
 	for range size {
 		var out []*link
 		for to := range size {
-			l, err := newLink(routes[to])
+			l, err := newLink(t.Context(), routes[to])
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -99,7 +99,7 @@ func addresses(t testing.TB, n int) []string {
 	t.Helper()
 	var all []string
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +137,7 @@ func (c *Nodes) start(ctx context.Context, n *node) (err error) {
 		n.broker, err = broker.Start(ctx, n.cfg)
 		return err
 	}
-	if n.process, err = startProcess(settings{Dir: n.cfg.Dir, Listen: n.cfg.Listen, Cluster: n.cfg.Cluster, Log: n.log}); err != nil {
+	if n.process, err = startProcess(context.WithoutCancel(ctx), settings{Dir: n.cfg.Dir, Listen: n.cfg.Listen, Cluster: settingsOf(n.cfg.Cluster), Log: n.log}); err != nil {
 		return err
 	}
 	return n.process.ready(ctx)

@@ -1,6 +1,7 @@
 package brokertest
 
 import (
+	"context"
 	"io"
 	"net"
 	"sync"
@@ -10,6 +11,8 @@ import (
 type link struct {
 	listener net.Listener
 	target   string
+	ctx      context.Context //nolint:containedctx // of the connections that close ends
+	end      context.CancelFunc
 	done     sync.WaitGroup
 
 	mu    sync.Mutex
@@ -17,12 +20,13 @@ type link struct {
 	conns map[net.Conn]struct{}
 }
 
-func newLink(target string) (*link, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func newLink(ctx context.Context, target string) (*link, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	l := &link{listener: listener, target: target, conns: map[net.Conn]struct{}{}}
+	l.ctx, l.end = context.WithCancel(context.WithoutCancel(ctx))
 	l.done.Go(l.accept)
 	return l, nil
 }
@@ -45,7 +49,7 @@ func (l *link) carry(in net.Conn) {
 		return
 	}
 	defer l.drop(in)
-	out, err := net.Dial("tcp", l.target)
+	out, err := new(net.Dialer).DialContext(l.ctx, "tcp", l.target)
 	if err != nil {
 		return
 	}
@@ -94,6 +98,7 @@ func (l *link) set(cut bool) {
 }
 
 func (l *link) close() {
+	l.end()
 	_ = l.listener.Close()
 	l.set(true)
 	l.done.Wait()

@@ -22,8 +22,22 @@ const nodeEnv = "STRAND_BROKERTEST_NODE"
 // settings are what a process that is a node is given.
 type settings struct {
 	Dir, Listen string
-	Cluster     *broker.ClusterConfig
+	Cluster     clusterSettings
 	Log         string // a file; empty: nowhere
+}
+
+// clusterSettings are a broker.ClusterConfig without certificates.
+type clusterSettings struct {
+	Name, Node, Listen, Advertise, Secret string
+	Peers                                 []string
+}
+
+func settingsOf(c *broker.ClusterConfig) clusterSettings {
+	return clusterSettings{Name: c.Name, Node: c.Node, Listen: c.Listen, Advertise: c.Advertise, Secret: c.Secret, Peers: c.Peers}
+}
+
+func (s clusterSettings) config() *broker.ClusterConfig {
+	return &broker.ClusterConfig{Name: s.Name, Node: s.Node, Listen: s.Listen, Advertise: s.Advertise, Secret: s.Secret, Peers: s.Peers}
 }
 
 // Main is for TestMain of packages whose tests use [Processes]: it runs the tests, or the node that this process is to be.
@@ -43,9 +57,9 @@ func runNode(given string) error {
 	if err := json.Unmarshal([]byte(given), &s); err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM) //nolint:forbidigo // it is the whole process
 	defer stop()
-	cfg := broker.Config{Dir: s.Dir, Listen: s.Listen, Cluster: s.Cluster}
+	cfg := broker.Config{Dir: s.Dir, Listen: s.Listen, Cluster: s.Cluster.config()}
 	if s.Log != "" {
 		f, err := os.OpenFile(s.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {
@@ -58,7 +72,9 @@ func runNode(given string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("ready")
+	if _, err := fmt.Fprintln(os.Stdout, "ready"); err != nil {
+		return errors.Join(err, b.Close(context.WithoutCancel(ctx)))
+	}
 	<-ctx.Done()
 	return b.Close(context.WithoutCancel(ctx))
 }
@@ -69,12 +85,12 @@ type process struct {
 	out *bufio.Scanner
 }
 
-func startProcess(s settings) (*process, error) {
+func startProcess(ctx context.Context, s settings) (*process, error) {
 	given, err := json.Marshal(s)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(os.Args[0])
+	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), nodeEnv+"="+string(given))
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = dieWithParent()

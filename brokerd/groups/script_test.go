@@ -364,8 +364,7 @@ func (f *fields) request() (Request, bool) {
 // reply writes an answer.
 func (s *script) reply(r Request, reply Reply) {
 	if reply.Err != nil {
-		var refused *RefusedError
-		if !errors.As(reply.Err, &refused) {
+		if _, ok := errors.AsType[*RefusedError](reply.Err); !ok {
 			s.t.Fatalf("%T is refused by %T %v", r, reply.Err, reply.Err)
 		}
 		s.say("refused: %v", reply.Err)

@@ -27,11 +27,6 @@ type slot struct {
 // leaving says whether the owner has to give the partition up.
 func (s *slot) leaving() bool { return s.owner != 0 && s.owner != s.target }
 
-// differs says whether the record has to say something else. Timers are not in it.
-func (s *slot) differs(o slot) bool {
-	return s.target != o.target || s.owner != o.owner || s.epoch != o.epoch
-}
-
 // The value of a topic's record: the number of partitions, and of each its target, its owner and, if it has one, the assignment's epoch.
 func (t *topic) encode() []byte {
 	b := binary.AppendUvarint([]byte{format}, uint64(len(t.slots)))

@@ -240,10 +240,6 @@ func (o *op) writes() []wire.Write {
 	return []wire.Write{o.write, *o.also}
 }
 
-func (o *op) guarded() bool {
-	return o.write.Expected >= wire.NoStream && (o.also == nil || o.also.Expected >= wire.NoStream)
-}
-
 // giveUpWaiting is a client's time-out: the attempt may still arrive, or its answer may be lost.
 func (o *op) giveUpWaiting() {
 	if o.waiting && !o.done {

@@ -40,7 +40,8 @@ func (c *Catalogue) Follow(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			<-failed
+			for range failed { // until the reader has ended: why does not matter any more
+			}
 			return nil
 		case err := <-failed:
 			if ctx.Err() != nil || err == nil {

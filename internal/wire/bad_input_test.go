@@ -66,7 +66,7 @@ func TestLimits(t *testing.T) {
 		{"batch since beyond 64 bits", new(ProduceRequest), append([]byte{1, 1, 1, 0}, bytes.Repeat([]byte{0xff}, 11)...), "since"},
 		{"batch since, with a superfluous byte", new(ProduceRequest), []byte{1, 1, 1, 0, 0x81, 0, 0}, "since"},
 		{"batches", new(ProduceRequest), (&ProduceRequest{Producer: 1, Batches: make([]ProduceBatch, BatchesMax+1)}).AppendTo(nil), "batches"},
-		{"batch", new(ProduceRequest), append(binary.AppendUvarint([]byte{1, 1, 1, 0, 1}, AppendBytesMax+1), 0), "batch"},
+		{"batch", new(ProduceRequest), append(binary.AppendUvarint([]byte{1, 1, 1, 0, 1, 0}, AppendBytesMax+1), 0), "batch"},
 		{"produce request", new(ProduceRequest), long(AppendBytesMax + 1), "payload"},
 		{"produce results", new(ProduceResponse), (&ProduceResponse{Results: make([]ProduceResult, BatchesMax+1)}).AppendTo(nil), "results"},
 		{"duplicate that is neither true nor false", new(ProduceResponse), []byte{1, 0, 0, 0, 1, 0, 2, 0, 0}, "duplicate"},
