@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -91,13 +92,18 @@ type place struct {
 // welcome says where the node is and what to do with it. Every line of it works when it is copied.
 func welcome(w io.Writer, p place) error {
 	data := p.dir + "\n            temporary: deleted when brokerd stops"
+	list := p.command + " topics list"
+	if p.url != serverDefault {
+		list += " --server " + p.url
+	}
 	next := [][2]string{
-		{p.command + " dev --data-dir strand-data", "the same, with data that stays"},
+		{list, "what it holds; run it in another terminal"},
+		{p.command + " dev --data-dir strand-data", "a node like this, with data that stays"},
 		{p.command + " serve --help", "run from a configuration file"},
 	}
 	if p.kept {
 		data = p.dir + "\n            kept: to discard it, stop brokerd and run   rm -r " + shellQuote(p.dir)
-		next = next[1:]
+		next = slices.Delete(next, 1, 2) // it is one
 	}
 	if _, err := os.Stat(filepath.Join("examples", "quickstart", "main.go")); err == nil {
 		next = append([][2]string{{"go run ./examples/quickstart", "aggregate, command, projection and replay, on a broker of its own"}}, next...)

@@ -84,7 +84,7 @@ type recordWriter interface {
 func (q *consumption) run(ctx context.Context, client *commitlog.Client, t commitlog.Topic, out recordWriter, flush func() error) error {
 	spans, err := q.spans(ctx, client, t)
 	if err != nil {
-		return err
+		return interrupted(ctx, err)
 	}
 	remaining := q.max
 	r := reading{client: client, topic: t, spans: spans, follow: q.follow, idle: func() error { return errors.Join(out.flush(), flush()) }}
@@ -118,8 +118,8 @@ func (q *consumption) spans(ctx context.Context, client *commitlog.Client, t com
 		return nil, misused("an offset is a place in one partition, and topic %q has %d: add --partition", t.Name, len(t.Partitions))
 	}
 	for _, partition := range wanted {
-		if partition < 0 || int(partition) >= len(t.Partitions) {
-			return nil, failed(exitNotFound, nil, "topic %q has partitions 0 to %d, not %d", t.Name, len(t.Partitions)-1, partition)
+		if err := checkPartition(t, partition); err != nil {
+			return nil, err
 		}
 		from, err := q.from.at(ctx, client, t, partition)
 		if err != nil {
@@ -128,6 +128,14 @@ func (q *consumption) spans(ctx context.Context, client *commitlog.Client, t com
 		spans = append(spans, span{partition: partition, from: from, to: t.Partitions[partition].End})
 	}
 	return spans, nil
+}
+
+// checkPartition refuses a partition that a topic does not have.
+func checkPartition(t commitlog.Topic, partition int32) error {
+	if partition < 0 || int(partition) >= len(t.Partitions) {
+		return failed(exitNotFound, nil, "topic %q has partitions 0 to %d, not %d", t.Name, len(t.Partitions)-1, partition)
+	}
+	return nil
 }
 
 func newRecordWriter(w io.Writer, f format, topic, separator string) recordWriter {

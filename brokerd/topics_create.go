@@ -51,7 +51,7 @@ func topicsCreateCommand(s *server) *cobra.Command {
 	}
 	kind.addTo(c, "kind", "", "what it is for", string(commitlog.Versioned), string(commitlog.Plain), string(commitlog.Table))
 	c.Flags().IntVar(&cfg.Partitions, "partitions", 0, "how many `partitions`, 1 to 1024 (default 8)")
-	c.Flags().IntVar(&cfg.Shards, "shards", 0, "how many sequencers the partitions are dealt to; `n` of them sync apart, and an append lies within one (default 1, in a cluster one for each node)")
+	c.Flags().IntVar(&cfg.Shards, "shards", 0, "into how many `shards` the partitions are dealt, each with a sequencer and a log of its own, within which an append may span partitions (default 1, in a cluster one for each node)")
 	c.Flags().IntVar(&cfg.Replicas, "replicas", 0, "how many `nodes` have a copy: 1, 3 or 5 (default 3 in a cluster)")
 	c.Flags().IntVar(&cfg.MinInSync, "min-in-sync", 0, "how many of the `copies` must be in sync for appends to be taken (default 1)")
 	c.Flags().BoolVar(&cfg.ProducerTime, "producer-time", false, "keep the times that producers give their records (plain topics)")

@@ -48,8 +48,15 @@ Versioned topics are refused: their events are appended by programs, which say w
 				if err != nil {
 					return err
 				}
-				if topic.Kind == commitlog.Versioned {
+				switch {
+				case topic.Kind == commitlog.Versioned:
 					return refuseVersioned(topic)
+				case read.partition != nil && topic.Kind == commitlog.Table:
+					return misused("topic %q is a table, where a record's partition is its key's: leave --partition out", topic.Name)
+				case read.partition != nil:
+					if err := checkPartition(topic, partition); err != nil {
+						return err
+					}
 				}
 				return produce(ctx, cmd, client, topic, producerConfig(acks.value, compression.value), read, f)
 			})
@@ -133,7 +140,7 @@ func feed(ctx context.Context, cmd *cobra.Command, producer *commitlog.Producer,
 			switch {
 			case !more || err != nil && ctx.Err() != nil:
 				return nil
-			case errors.Is(err, commitlog.ErrInvalid) && len(l.message.Key) == 0:
+			case errors.Is(err, commitlog.ErrInvalid): // of a table, whose records need keys
 				return misused("line %d: %s: give it one with --key-separator", l.number, plain(err))
 			case err != nil:
 				return failed(exitError, err, "line %d: %s", l.number, plain(err))

@@ -192,7 +192,7 @@ func TestDeliveriesAreTrue(t *testing.T) {
 		records := rapid.IntRange(1, 40).Draw(rt, "records")
 		pause := rapid.SampledFrom([]time.Duration{0, time.Millisecond, 300 * time.Millisecond}).Draw(rt, "pause")
 		cfg := ProducerConfig{
-			DeliveryTimeout: rapid.SampledFrom([]time.Duration{time.Second, 12 * time.Second, 0}).Draw(rt, "delivery timeout"),
+			DeliveryTimeout: rapid.SampledFrom([]time.Duration{time.Second, 12 * time.Second, 0, 2 * time.Hour}).Draw(rt, "delivery timeout"),
 			Linger:          rapid.SampledFrom([]time.Duration{0, 50 * time.Millisecond}).Draw(rt, "linger"),
 			BatchBytesMax:   memoryMin,
 		}

@@ -23,6 +23,7 @@ type batchCluster struct {
 	network   []inflightPublish
 	acks      []inflightAck
 	requests  []*batchRequest // on their way to a session
+	held      []*batchRequest // the same, for so long that others overtake them
 	moves     []*Append       // of a cleaner, made and not yet handed in
 	producers []*modelProducer
 	ops       []*batchOp
@@ -226,6 +227,24 @@ func (c *batchCluster) send(p *modelProducer, fresh func(p *modelProducer) *batc
 	c.requests = append(c.requests, r)
 }
 
+// overtake sends a request again while the first is held up, and delivers the second.
+func (c *batchCluster) overtake(p *modelProducer, fresh func(p *modelProducer) *batchOp, batches int) {
+	c.send(p, fresh, batches)
+	if k := slices.Index(c.requests, p.request); k >= 0 {
+		c.held = append(c.held, c.requests[k])
+		c.requests = slices.Delete(c.requests, k, k+1)
+	}
+	p.timeout()
+	c.send(p, fresh, 0)
+	c.flow()
+}
+
+// arriveLate delivers what was held up.
+func (c *batchCluster) arriveLate() {
+	c.requests, c.held = append(c.requests, c.held...), nil
+	c.flow()
+}
+
 // timeout is a producer that waits no longer: the request may still arrive, or its answer be lost.
 func (p *modelProducer) timeout() {
 	if p.request == nil {
@@ -417,6 +436,7 @@ func (c *batchCluster) snapshot(i int, starts []int64) {
 
 // heal delivers what is under way, elects a node over the whole log and lets every producer finish.
 func (c *batchCluster) heal() error {
+	c.arriveLate()
 	for range 200 {
 		for i, n := range c.nodes {
 			if i != c.leader {

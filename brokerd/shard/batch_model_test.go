@@ -77,6 +77,10 @@ func TestBatchModel(t *testing.T) {
 					c.arrive(before)
 				}
 			},
+			"overtake": func(t *rapid.T) {
+				c.overtake(c.producers[index(t, len(c.producers))], fresh, rapid.IntRange(1, 3).Draw(t, "batches"))
+			},
+			"late":   func(*rapid.T) { c.arriveLate() },
 			"arrive": func(t *rapid.T) { c.arrive(index(t, len(c.requests))) },
 			"deliver": func(t *rapid.T) {
 				index(t, len(c.network))

@@ -24,6 +24,7 @@ type cluster struct {
 	network  []inflightPublish // publishes on their way to the engine, oldest first
 	acks     []inflightAck     // answers on their way back
 	requests []inflightRequest // appends on their way to a session
+	held     []inflightRequest // the same, for so long that others overtake them
 	ops      []*op
 	sessions uint64
 	now      time.Time
@@ -206,6 +207,28 @@ func (o *op) lost() {
 	if o.since == 0 {
 		o.since = o.epoch
 	}
+}
+
+// overtake sends an attempt again while the first is held up, and delivers the second.
+func (c *cluster) overtake(o *op) {
+	if !o.waiting {
+		c.send(o)
+	}
+	if k := slices.IndexFunc(c.requests, func(r inflightRequest) bool { return r.op == o }); k >= 0 {
+		c.held = append(c.held, c.requests[k])
+		c.requests = slices.Delete(c.requests, k, k+1)
+	}
+	o.giveUpWaiting()
+	if !o.done {
+		c.send(o)
+	}
+	c.flow()
+}
+
+// arriveLate delivers what was held up.
+func (c *cluster) arriveLate() {
+	c.requests, c.held = append(c.requests, c.held...), nil
+	c.flow()
 }
 
 // arrive delivers a request. Nobody subscribes to a session that is over: that is a definite answer.
@@ -516,6 +539,7 @@ func verifyWrite(o *op, write int, w wire.Write, byID map[uuid.UUID]storedRecord
 
 // heal delivers what is under way, elects a node over the whole log and lets every client finish.
 func (c *cluster) heal() error {
+	c.arriveLate()
 	for range 200 {
 		for len(c.network) > 0 {
 			c.deliver(0, false)

@@ -65,6 +65,14 @@ func TestModel(t *testing.T) {
 				c.send(o)
 			},
 			"timeout": func(t *rapid.T) { c.ops[index(t, len(c.ops))].giveUpWaiting() },
+			"overtake": func(t *rapid.T) {
+				o := c.ops[index(t, len(c.ops))]
+				if o.done {
+					t.Skip("not open")
+				}
+				c.overtake(o)
+			},
+			"late":    func(*rapid.T) { c.arriveLate() },
 			"arrive":  func(t *rapid.T) { c.arrive(index(t, len(c.requests))) },
 			"confirm": func(t *rapid.T) { c.confirm(index(t, len(c.nodes))) },
 			"deliver": func(t *rapid.T) {
