@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -174,7 +175,11 @@ func TestBatchesAreLinkedToWhatTheyProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	await(add(t.Context(), Deposited{1})) // Run has begun
+	before := len(o.spans.GetSpans())
+	await(add(t.Context(), Deposited{1}))   // Run has begun
+	for len(o.spans.GetSpans()) == before { // a span ends behind the commit that Await waits for
+		runtime.Gosched()
+	}
 	o.spans.Reset()
 	await(add(traced(2, "00"), Deposited{1}))
 	await(add(traced(3, "01"), Deposited{1}, Deposited{2}, Deposited{3}))

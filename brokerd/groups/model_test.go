@@ -78,13 +78,9 @@ func TestModel(t *testing.T) {
 				at := Partition{named("t"), rapid.Int32Range(0, 3).Draw(t, "partition")}
 				w.send(nil, ResetOffsets{Force: rapid.Bool().Draw(t, "force"), Offsets: []Offset{{Partition: at, Offset: rapid.Int64Range(-1, 5).Draw(t, "offset")}}})
 			},
-			"delete": func(*rapid.T) { w.send(nil, Delete{}) },
-			"arrive": func(t *rapid.T) { w.arrive(pick(t, len(w.requests))) },
-			"repeat": func(t *rapid.T) {
-				for range rapid.IntRange(1, 3).Draw(t, "copies") {
-					w.repeat(pick(t, len(w.sent)))
-				}
-			},
+			"delete":       func(*rapid.T) { w.send(nil, Delete{}) },
+			"arrive":       func(t *rapid.T) { w.arrive(pick(t, len(w.requests)), false) },
+			"arrive twice": func(t *rapid.T) { w.arrive(pick(t, len(w.requests)), true) },
 			"lose": func(t *rapid.T) {
 				i := pick(t, len(w.requests))
 				w.requests = append(w.requests[:i:i], w.requests[i+1:]...)

@@ -18,7 +18,6 @@ type world struct {
 	processes []*process
 
 	requests []message // under way
-	sent     []message // all that ever were: copies of them may arrive at any time
 	queue    []message // have arrived
 	open     *openTurn
 	replies  []answer // under way
@@ -74,17 +73,16 @@ func (w *world) send(p *process, r Request) {
 			m.number = p.request
 		}
 	}
-	w.requests, w.sent = append(w.requests, m), append(w.sent, m)
+	w.requests = append(w.requests, m)
 }
 
-// arrive takes a request from the network.
-func (w *world) arrive(i int) {
+// arrive takes a request from the network, or a copy of it.
+func (w *world) arrive(i int, keep bool) {
 	w.queue = append(w.queue, w.requests[i])
-	w.requests = slices.Delete(w.requests, i, i+1)
+	if !keep {
+		w.requests = slices.Delete(w.requests, i, i+1)
+	}
 }
-
-// repeat lets a copy of a request arrive, however long ago it was sent.
-func (w *world) repeat(i int) { w.queue = append(w.queue, w.sent[i]) }
 
 // turn decides on what has arrived.
 func (w *world) turn() {
@@ -328,7 +326,7 @@ func (w *world) hear(i int) {
 func (w *world) flow() error {
 	for len(w.requests)+len(w.queue)+len(w.replies) > 0 || w.open != nil {
 		for len(w.requests) > 0 {
-			w.arrive(0)
+			w.arrive(0, false)
 		}
 		if w.open == nil {
 			w.turn()
