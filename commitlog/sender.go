@@ -163,16 +163,17 @@ func (s *sender) await(ctx context.Context) {
 	}
 }
 
-// untilFull is longer than any answer takes.
-const untilFull = 24 * time.Hour
+// joinMax is how long a batch that is not full waits at most because other requests are in flight: about as long as they are.
+const joinMax = 10 * time.Millisecond
 
-// lingers is how long a batch waits for more records: until it is full while something is in flight, so that batches are as large as if each request
-// waited for the one before.
+// lingers is how long a batch waits for more records: for a while longer while something is in flight, so that batches are about as large as if each
+// request waited for the one before. Nothing waits that somebody flushes.
 func (s *sender) lingers() time.Duration {
-	if len(s.flights) > 0 {
-		return untilFull
+	linger := s.producer.lingers()
+	if len(s.flights) > 0 && s.producer.hurrying.Load() == 0 {
+		return max(linger, joinMax)
 	}
-	return s.producer.lingers()
+	return linger
 }
 
 // due is when the next request may be sent, the zero time for at once, and false when nothing waits or an answer must come before.

@@ -27,7 +27,13 @@ func (b *Broker) balance(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-count.C:
-			b.shards.members.leads.Store(int32(len(b.shards.leading())))
+			led := b.shards.leading()
+			b.shards.members.leads.Store(int32(len(led)))
+			for _, k := range led {
+				if k.minInSync > 1 { // so that shortOf knows
+					b.shards.members.replicasOf(ctx, k.stream)
+				}
+			}
 		case now := <-move.C:
 			if now.Before(notBefore) || stage(b.stage.Load()) != serving {
 				continue

@@ -246,6 +246,9 @@ const currentMax = 2 * time.Second
 func (c catalogue) current(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, currentMax)
 	defer cancel()
+	if !c.shards.members.quorum() { // then what leads here may have been deposed
+		return fmt.Errorf("%w: it hears of fewer than half of the others", errBehind)
+	}
 	of := topics.Topic{ID: c.id, TopicSpec: wire.TopicSpec{Shards: 1}}
 	at := c.shards.members.merge(ctx, of, c.shards.local(ctx, c.id))[0]
 	if at.State != wire.ShardServing || len(at.Partitions) != 1 {

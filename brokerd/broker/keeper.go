@@ -23,6 +23,8 @@ type keeper struct {
 	stream string // of the engine
 	layout shard.Layout
 
+	minInSync int
+
 	retention *shard.RetentionPolicy // of every shard that is opened
 
 	open   func(ctx context.Context) (*shard.Shard, error)

@@ -17,6 +17,7 @@ import (
 type engineLog struct {
 	engine *engine.Engine
 	stream string
+	cut    bool // another node may cut it at any time
 }
 
 func (l engineLog) Leader() bool { return l.engine.IsLeader(l.stream) }
@@ -33,7 +34,11 @@ func (l engineLog) Read(ctx context.Context, from, to uint64) iter.Seq2[shard.Me
 	return func(yield func(shard.Message, error) bool) {
 		for m, err := range l.engine.Read(ctx, l.stream, from, to) {
 			if gap := new(engine.GapError); errors.As(err, &gap) {
-				err = &shard.CorruptError{Seq: gap.Want, Reason: err}
+				if l.cut && gap.Got > gap.Want { // it is looked again where the log begins
+					err = fmt.Errorf("%w: %w", shard.ErrBehind, err)
+				} else {
+					err = &shard.CorruptError{Seq: gap.Want, Reason: err}
+				}
 			}
 			if !yield(shard.Message{Seq: m.Seq, Data: m.Data}, err) || err != nil {
 				return

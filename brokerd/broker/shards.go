@@ -116,14 +116,14 @@ func (s *shards) start(ctx context.Context, t topics.Topic, i int) (*keeper, err
 	if err != nil {
 		return nil, err
 	}
-	k.topic, k.number, k.stream, k.layout, k.retention = t.Name, i, stream.Name, layoutOf(t, i), retention
+	k.topic, k.number, k.stream, k.layout, k.retention, k.minInSync = t.Name, i, stream.Name, layoutOf(t, i), retention, t.MinInSync
 	return k, nil
 }
 
 // open runs the sequencer of one shard.
 func (s *shards) open(ctx context.Context, t topics.Topic, i int, retention *shard.RetentionPolicy, logger *slog.Logger) (*shard.Shard, error) {
 	return shard.Open(ctx, shard.Config{
-		Log:      engineLog{engine: s.engine, stream: engineStream(t, i).Name},
+		Log:      engineLog{engine: s.engine, stream: engineStream(t, i).Name, cut: s.members != nil && t.Kind != wire.KindVersioned},
 		Dir:      filepath.Join(s.dir, t.ID.String()+"-"+strconv.Itoa(i)),
 		LogID:    t.LogID,
 		Layout:   layoutOf(t, i),

@@ -46,6 +46,9 @@ func (s *Shard) handOver(ctx context.Context, stepDown func(context.Context) err
 		return errUnfinished
 	}
 	s.flush()
+	if s.core.Phase() != Serving {
+		return errUnfinished // what failed meanwhile is resolved here, by another fence
+	}
 	if err := stepDown(ctx); err != nil {
 		return fmt.Errorf("handing over a shard: %w", err)
 	}

@@ -191,13 +191,15 @@ func (c *Catalogue) Alter(ctx context.Context, id uuid.UUID, change wire.TopicCh
 func (c *Catalogue) Delete(ctx context.Context, id uuid.UUID) error {
 	c.change.Lock()
 	defer c.change.Unlock()
-	t, ok := c.ByID(id)
+	t, ok := c.deletable(id)
 	if !ok {
 		return fmt.Errorf("%w: no topic has the id %s", ErrUnknown, id)
 	}
-	t, err := c.record(ctx, t, typeDeleting, nil)
-	if err != nil {
-		return err
+	if t.State == Ready {
+		var err error
+		if t, err = c.record(ctx, t, typeDeleting, nil); err != nil {
+			return err
+		}
 	}
 	return c.remove(ctx, t)
 }
@@ -212,6 +214,16 @@ func (c *Catalogue) ByName(name string) (Topic, bool) {
 func (c *Catalogue) ByID(id uuid.UUID) (Topic, bool) {
 	for _, t := range c.sorted() {
 		if t.ID == id && t.State == Ready {
+			return t, true
+		}
+	}
+	return Topic{}, false
+}
+
+// deletable finds a topic that is ready, or whose deletion was cut off.
+func (c *Catalogue) deletable(id uuid.UUID) (Topic, bool) {
+	for _, t := range c.sorted() {
+		if t.ID == id && (t.State == Ready || t.State == Deleting) {
 			return t, true
 		}
 	}
@@ -250,7 +262,9 @@ func (c *Catalogue) record(ctx context.Context, t Topic, typ string, data []byte
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.remember(name, t)
+	if c.byName[name].version < t.version { // else another node has gone on, and Follow knows
+		c.remember(name, t)
+	}
 	return t, nil
 }
 

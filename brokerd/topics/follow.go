@@ -8,6 +8,9 @@ import (
 	"github.com/google/uuid"
 )
 
+// startMax bounds the start of one topic, for which others wait. What is not started by then is tried again.
+const startMax = 20 * time.Second
+
 // reconcilePause is how long a node waits before it tries again what it could not start or stop.
 const reconcilePause = time.Second
 
@@ -128,6 +131,11 @@ func (c *Catalogue) Started(ctx context.Context) error {
 func (c *Catalogue) startReady(ctx context.Context, t Topic) error {
 	c.starting.Lock()
 	defer c.starting.Unlock()
+	if c.cfg.Nodes > 1 { // of a topic that is deleted meanwhile a copy may never come
+		limited, cancel := context.WithTimeout(ctx, startMax)
+		defer cancel()
+		ctx = limited
+	}
 	return c.shards.Start(ctx, t)
 }
 
