@@ -240,7 +240,7 @@ func TestAllLanesHaveTheirTurn(t *testing.T) {
 			}
 		}
 		for partition, i := range seen {
-			if i > 6 {
+			if i > 6+requestsMax { // of 45; so many more may be in flight
 				t.Errorf("partition %d had to wait for request %d of %d", partition, i, len(b.produces))
 			}
 		}
