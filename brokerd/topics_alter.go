@@ -13,6 +13,8 @@ var fixed = [...]struct{ flag, why string }{
 	{"shards", "the number of shards never changes, because each has a log of its own"},
 	{"kind", "a topic's kind never changes, because its records are of that kind"},
 	{"producer-time", "whose times records have never changes, because those that are stored have theirs"},
+	{"replicas", "the number of copies is what the topic was created with"},
+	{"min-in-sync", "how many copies must be in sync is what the topic was created with"},
 	{"name", "a topic's name never changes, because positions and programs hold it"},
 }
 
