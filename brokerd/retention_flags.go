@@ -11,8 +11,8 @@ import (
 
 // addRetention gives a command the flags of what a plain topic keeps. Those that are not given stay nil.
 func addRetention(c *cobra.Command, to *commitlog.TopicChange) {
-	c.Flags().Var(ageFlag{&to.RetentionAge}, "retention-age", "delete records that are older than this, such as 36h or 7d; 0: whatever their age, none (plain topics)")
-	c.Flags().Var(sizeFlag{&to.RetentionBytes}, "retention-bytes", "delete the oldest records of a shard beyond this, such as 20GiB; 0: whatever their size, none (plain topics)")
+	c.Flags().Var(ageFlag{&to.RetentionAge}, "retention-age", "delete records that are older than this, such as 36h or 7d; 0 keeps them whatever their age (plain topics)")
+	c.Flags().Var(sizeFlag{&to.RetentionBytes}, "retention-bytes", "delete the oldest records of a shard beyond this, such as 20GiB; 0 keeps them whatever their size (plain topics)")
 	for _, flag := range []string{"retention-age", "retention-bytes"} {
 		_ = c.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions) // the flag exists
 	}

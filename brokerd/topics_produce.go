@@ -22,7 +22,7 @@ func topicsProduceCommand(s *server) *cobra.Command {
 		Long: `Write records from stdin to a plain topic or a table. A line is a record's value; with --key-separator it is key, separator, value. Records of one key
 are stored in their order, each once, whatever has to be sent again. The answer says which offsets they have; how many they are is told on stderr.
 
-It stops at the first record that cannot be stored. Ctrl-C ends the input: what was read until then is stored.
+It stops at the first record that cannot be stored. Ctrl-C ends the input; what was sent until then is stored.
 
 Versioned topics are refused: their events are appended by programs, which say which version of the stream they expect.
 
