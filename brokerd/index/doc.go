@@ -2,7 +2,7 @@
 // offsets of the events that have them.
 //
 // It is a cache of the log and nothing else. What the log says in the newest frames lies in a [Tail] in RAM; now and then a tail is
-// frozen and applied as one sorted run to the [DB], a Pebble database without a write-ahead log. [Heads] keeps the versions of the
+// frozen and applied as one sorted run to the [DB], a Pebble database that takes in each run as a table of its own. [Heads] keeps the versions of the
 // streams that are in use in a bounded amount of RAM.
 //
 //	err := tail.Add(entry)                 // for each record of a valid frame
@@ -24,13 +24,13 @@
 //
 // # Durability
 //
-// A run reaches the disk some time after Apply, at the latest with [DB.Flush] or [DB.Close]. What survives a crash, of the process or
-// of the power, is a prefix of the runs: [DB.Watermark] says which, and the caller replays the log from there. So a segment must be
-// durable up to the watermark before the run is applied: a pointer never outlives what it points to.
+// A run is on disk when Apply returns, and of one that a crash interrupts, of the process or of the power, all is there or nothing. So what survives
+// is a prefix of the runs: [DB.Watermark] says which, and the caller replays the log from there. A segment must be durable up to the watermark before
+// the run is applied: a pointer never outlives what it points to.
 //
 // # Concurrency
 //
-// A [Tail] has one writer and any number of readers. A [DB] has one caller of Apply and any number of readers; Flush, Close and
+// A [Tail] has one writer and any number of readers. A [DB] has one caller of Apply and any number of readers; Close and
 // the lookups may be called by anyone. [Heads] belongs to one goroutine. A reader takes hold of the tails before it asks the DB:
 // then a run that moves from RAM to disk in between is seen twice, never missed. In a function passed to a lookup of the DB no method
 // of the DB may be called.
