@@ -111,8 +111,9 @@ var floors = []floor{
 		name: "faces",
 		on:   []string{"sequencing", "protocol", "ground"},
 		packages: map[string]string{
-			"brokerd/admin":  "Shows over HTTP whether a node lives and is ready, what it measures, and profiles.",
-			"brokerd/native": "Is the server half of the native protocol: takes requests to shards and catalogue.",
+			"brokerd/coordinator": "Runs consumer groups beside the sequencers of the groups topic.",
+			"brokerd/admin":       "Shows over HTTP whether a node lives and is ready, what it measures, and profiles.",
+			"brokerd/native":      "Is the server half of the native protocol: takes requests to shards and catalogue.",
 		},
 	},
 	{

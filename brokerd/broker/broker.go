@@ -124,6 +124,7 @@ func (b *Broker) start(ctx context.Context) error {
 		return b.cfg.restore(ctx, b)
 	}
 	faces := catalogue{topics: b.catalogue, shards: b.shards, id: id.CatalogueID}
+	b.shards.groups.catalogue.Store(&faces)
 	if members == nil {
 		err = server.ServeChanges(faces)
 	} else {

@@ -201,7 +201,14 @@ func (c catalogue) Create(ctx context.Context, spec wire.TopicSpec) (wire.TopicI
 	if err := c.refused(false); err != nil {
 		return wire.TopicInfo{}, err
 	}
+	internal := spec.Name == wire.GroupsTopic
+	if internal {
+		spec = groupsSpec()
+	}
 	t, err := c.topics.Create(ctx, spec)
+	if internal && errors.Is(err, topics.ErrExists) { // whoever asks first makes it
+		return c.Describe(ctx, spec.Name)
+	}
 	if err != nil {
 		return wire.TopicInfo{}, err
 	}
@@ -216,6 +223,9 @@ func (c catalogue) Create(ctx context.Context, spec wire.TopicSpec) (wire.TopicI
 
 func (c catalogue) Alter(ctx context.Context, id uuid.UUID, change wire.TopicChange) (wire.TopicInfo, error) {
 	if err := c.refused(true); err != nil {
+		return wire.TopicInfo{}, err
+	}
+	if err := c.internal(id); err != nil {
 		return wire.TopicInfo{}, err
 	}
 	t, err := c.topics.Alter(ctx, id, change)
@@ -279,7 +289,18 @@ func (c catalogue) Delete(ctx context.Context, id uuid.UUID) error {
 	if err := c.refused(true); err != nil {
 		return err
 	}
+	if err := c.internal(id); err != nil {
+		return err
+	}
 	return c.topics.Delete(ctx, id)
+}
+
+// internal refuses changes of topics that are the brokers' own.
+func (c catalogue) internal(id uuid.UUID) error {
+	if t, ok := c.topics.ByID(id); ok && t.Name == wire.GroupsTopic {
+		return &topics.InvalidError{Topic: t.Name, Reason: "consumer groups are kept in it: delete groups instead"}
+	}
+	return nil
 }
 
 func (c catalogue) Code(err error) wire.Code {

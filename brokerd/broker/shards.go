@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/google/uuid"
+	"github.com/strandlog/strand/brokerd/coordinator"
 	"github.com/strandlog/strand/brokerd/engine"
 	"github.com/strandlog/strand/brokerd/native"
 	"github.com/strandlog/strand/brokerd/shard"
@@ -27,6 +28,8 @@ type shards struct {
 	closed bool
 	topics map[uuid.UUID][]*keeper // those of which this node has a copy, by shard number
 	ended  map[uuid.UUID]bool      // topics that were deleted: they are not started again
+
+	groups coordinators
 }
 
 // shardsConfig is what all shards of a node have in common.
@@ -44,7 +47,9 @@ type shardsConfig struct {
 }
 
 func newShards(cfg shardsConfig) *shards {
-	return &shards{shardsConfig: cfg, topics: map[uuid.UUID][]*keeper{}, ended: map[uuid.UUID]bool{}}
+	s := &shards{shardsConfig: cfg, topics: map[uuid.UUID][]*keeper{}, ended: map[uuid.UUID]bool{}}
+	s.groups.open = map[uint64]*coordinator.Coordinator{}
+	return s
 }
 
 // Start opens the shards of a topic, and creates their engine streams while the topic itself is being created.
@@ -141,11 +146,16 @@ func (s *shards) open(ctx context.Context, t topics.Topic, i int, retention *sha
 		Short:     s.members.shortOf(t, engineStream(t, i).Name),
 		Opened: func(sh *shard.Shard, session, epoch uint64) error {
 			s.tellLed(t, true)
-			return s.server.Open(native.Session{Topic: t.ID, Shard: i, ID: session, Epoch: epoch, Target: s.target(sh, t.Name, i)})
+			served := native.Session{Topic: t.ID, Shard: i, ID: session, Epoch: epoch, Target: s.target(sh, t.Name, i)}
+			if t.Name == wire.GroupsTopic {
+				served.Target, served.Groups = internalShard{served.Target}, s.groups.start(sh, t, layoutOf(t, i), session, epoch, logger)
+			}
+			return s.server.Open(served)
 		},
 		Closed: func(session uint64) {
 			s.tellLed(t, false)
 			s.server.CloseSession(session)
+			s.groups.stop(session)
 		},
 	})
 }
@@ -260,6 +270,7 @@ func (s *shards) close(ctx context.Context) error {
 	s.closed = true
 	s.mu.Unlock()
 	err := closeAll(ctx, open)
+	s.groups.running.Wait()
 	for _, k := range open { // what they had in flight is answered: others may go on
 		if down := s.engine.StepDown(ctx, k.stream, ""); down != nil && ctx.Err() == nil {
 			s.Logger.Warn("the leadership of a shard could not be handed on", "topic", k.topic, "shard", k.number, "error", down)

@@ -27,6 +27,11 @@ type Shard interface {
 	Stream(ctx context.Context, req wire.StreamRequest, room func(context.Context, int) error) wire.StreamResponse
 }
 
+// Groups answers what members and operators ask of consumer groups.
+type Groups interface {
+	Group(ctx context.Context, req wire.GroupRequest) wire.GroupResponse
+}
+
 // Catalogue answers what clients ask about topics. Errors become answers by Code.
 type Catalogue interface {
 	Create(ctx context.Context, spec wire.TopicSpec) (wire.TopicInfo, error)
@@ -84,6 +89,7 @@ type Session struct {
 	ID     uint64
 	Epoch  uint64
 	Target Shard
+	Groups Groups // of a shard of the groups topic, else nil
 }
 
 // ErrClosed is the answer of a server that was closed.
@@ -161,13 +167,17 @@ func (s *Server) StopChanges() error {
 // Open makes a session reachable.
 func (s *Server) Open(session Session) error {
 	l := &line{server: s, session: session}
-	for verb, handle := range map[string]reader{
+	verbs := map[string]reader{
 		wire.VerbDeleteBefore: s.deleteBefore(session),
 		wire.VerbGet:          s.get(session),
 		wire.VerbFetch:        s.fetch(session),
 		wire.VerbStream:       s.stream(session),
 		wire.VerbFrames:       s.frames(session),
-	} {
+	}
+	if session.Groups != nil {
+		verbs[wire.VerbGroup] = s.groups(session)
+	}
+	for verb, handle := range verbs {
 		sub, err := s.cfg.Reads.Subscribe(l.subject(verb), s.read(handle))
 		if err != nil {
 			return errors.Join(fmt.Errorf("subscribing to %s: %w", l.subject(verb), err), unsubscribe(l.reads))

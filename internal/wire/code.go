@@ -28,6 +28,13 @@ const (
 	OutOfOrder      Code = 18 // definite: the producer has stored a batch with a higher number
 	NoStorage       Code = 19 // definite: the disk is full or fails; Detail says which
 	Early           Code = 20 // not stored: a batch that must come before it has not arrived; of earlier sends it says nothing
+	UnknownMember   Code = 21 // the group does not have the member: it stops everything and joins under a new id
+	FencedMember    Code = 22 // the member does not have the partition, or not under this assignment epoch
+	FencedInstance  Code = 23 // another process took over the member's instance name
+	UnknownGroup    Code = 24 // definite
+	GroupNotEmpty   Code = 25 // definite: the group has members
+	OffsetBackwards Code = 26 // definite: a later offset is committed
+	GroupLimit      Code = 27 // definite: a limit of groups; Detail says which
 )
 
 func (c Code) String() string {
@@ -37,6 +44,8 @@ func (c Code) String() string {
 		OffsetRange: "offset out of range", Stale: "stale", Corrupt: "corrupt", LogDiverged: "log diverged", Internal: "internal fault",
 		NotEnoughSync: "not enough replicas", ConditionFailed: "condition failed", OutOfOrder: "out of order",
 		NoStorage: "no storage", Early: "too early",
+		UnknownMember: "unknown member", FencedMember: "fenced member", FencedInstance: "fenced instance", UnknownGroup: "unknown group",
+		GroupNotEmpty: "group not empty", OffsetBackwards: "offset backwards", GroupLimit: "group limit",
 	}
 	if int(c) < len(names) {
 		return names[c]

@@ -25,4 +25,5 @@ const (
 	DetailBytesMax       = 4 << 10  // an explanation; longer ones are cut
 	ReadRequestBytesMax  = 1 << 10  // a fetch or stream request
 	TopicRequestBytesMax = 16 << 10 // a catalogue request
+	GroupRequestBytesMax = 2 << 20  // a request to a group's coordinator
 )

@@ -25,6 +25,7 @@ const (
 	VerbGet          = "get"
 	VerbDeleteBefore = "delete-before"
 	VerbFrames       = "frames"
+	VerbGroup        = "group" // of the groups topic: its shards' coordinators
 )
 
 // ShardSubject is where one session of a shard's sequencer answers a verb. It is subscribed only while that session serves,
