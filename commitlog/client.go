@@ -23,6 +23,7 @@ type Client struct {
 	mu        sync.Mutex // guards the maps; lifetime.mu may be taken within
 	routes    map[uuid.UUID]*routes
 	appenders map[shardID]*appender
+	groups    *Topic // the one in which groups are kept; nil: not looked up yet
 }
 
 type shardID struct {

@@ -20,15 +20,23 @@ type reader struct {
 }
 
 func (c *Client) newReader(t Topic, partition int32) (*reader, error) {
-	if err := checkTopic(t); err != nil {
+	if err := checkPartition(t, partition); err != nil {
 		return nil, err
-	}
-	if partition < 0 || int(partition) >= len(t.Partitions) {
-		return nil, &InvalidError{Reason: fmt.Sprintf("topic %q has partitions 0 to %d, not %d", t.Name, len(t.Partitions)-1, partition)}
 	}
 	return &reader{
 		client: c, routes: c.routesOf(t), topic: t.Name, partition: partition, shard: wire.ShardOf(partition, t.Shards),
 	}, nil
+}
+
+// checkPartition refuses a partition that a topic does not have.
+func checkPartition(t Topic, partition int32) error {
+	if err := checkTopic(t); err != nil {
+		return err
+	}
+	if partition < 0 || int(partition) >= len(t.Partitions) {
+		return &InvalidError{Reason: fmt.Sprintf("topic %q has partitions 0 to %d, not %d", t.Name, len(t.Partitions)-1, partition)}
+	}
+	return nil
 }
 
 // question is one read request.

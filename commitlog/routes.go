@@ -15,7 +15,7 @@ type route struct {
 	epoch   uint64
 	session uint64 // 0: no session is known
 
-	append, produce, fetch, stream, get, deleteBefore string // subjects
+	append, produce, fetch, stream, get, deleteBefore, group string // subjects
 }
 
 // mark is the newest that the client has seen of a partition. Whatever node answers must have reached it.
@@ -110,6 +110,7 @@ func (r *routes) adopt(info wire.TopicInfo, shard int) (route, error) {
 				stream:       wire.ShardSubject(wire.VerbStream, r.id, s.Shard, s.Session),
 				get:          wire.ShardSubject(wire.VerbGet, r.id, s.Shard, s.Session),
 				deleteBefore: wire.ShardSubject(wire.VerbDeleteBefore, r.id, s.Shard, s.Session),
+				group:        wire.ShardSubject(wire.VerbGroup, r.id, s.Shard, s.Session),
 			}
 		}
 	}
@@ -139,6 +140,9 @@ func (r *routes) fault(s wire.ShardInfo) error {
 
 // fatal tells the errors that asking again cannot cure.
 func fatal(err error) bool {
+	if _, refused := errors.AsType[*GroupError](err); refused {
+		return true
+	}
 	return errors.Is(err, ErrUnknownTopic) || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrLogDiverged) ||
 		errors.Is(err, ErrInvalid) || errors.Is(err, ErrOffsetOutOfRange) || errors.Is(err, ErrClosed)
 }

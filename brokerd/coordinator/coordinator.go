@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/strandlog/strand/brokerd/groups"
@@ -80,7 +81,32 @@ func (c *Coordinator) Group(ctx context.Context, req wire.GroupRequest) wire.Gro
 	if !ok {
 		return c.answer(wire.Invalid, "the request says nothing of what is to be done with the group")
 	}
+	if req.Heartbeat != nil && req.Heartbeat.WaitMS > 0 {
+		return c.await(ctx, p, req.Group, request, req.Heartbeat)
+	}
 	return c.change(ctx, p, req.Group, request)
+}
+
+// await answers a heartbeat as soon as there is something to tell the member, or its time has passed.
+func (c *Coordinator) await(ctx context.Context, p *partition, group string, request groups.Request, beat *wire.GroupHeartbeat) wire.GroupResponse {
+	changed := p.watch(beat.Member)
+	defer p.unwatch(beat.Member, changed)
+	r := c.change(ctx, p, group, request)
+	if r.Code != wire.OK || r.Share != nil {
+		return r
+	}
+	timeout := time.NewTimer(min(time.Duration(beat.WaitMS)*time.Millisecond, wire.GroupWaitMax))
+	defer timeout.Stop()
+	select {
+	case <-changed:
+		return c.change(ctx, p, group, groups.Heartbeat{Member: beat.Member, Instance: beat.Instance, Epoch: beat.Epoch})
+	case <-timeout.C:
+		return r
+	case <-p.ended:
+		return c.answer(wire.NotLeader, "the coordinator's session ended")
+	case <-ctx.Done():
+		return c.answer(wire.NotLeader, ctx.Err().Error())
+	}
 }
 
 func (c *Coordinator) answer(code wire.Code, detail string) wire.GroupResponse {

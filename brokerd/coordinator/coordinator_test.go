@@ -396,3 +396,29 @@ func TestStoppedProcess(t *testing.T) {
 		}
 	})
 }
+
+// TestHeartbeatWaits has a heartbeat wait for its member's share to change, which then does not take until the next one.
+func TestHeartbeatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := start(t, Config{Log: &memoryLog{}})
+		first, share := join(t, c, "billing")
+		wait := func(member uuid.UUID, epoch uint64) <-chan wire.GroupResponse {
+			answer := make(chan wire.GroupResponse, 1)
+			go func() {
+				answer <- ask(t, c, "billing", wire.GroupRequest{Heartbeat: &wire.GroupHeartbeat{Member: member, Epoch: epoch, WaitMS: 2000}})
+			}()
+			return answer
+		}
+		began := time.Now()
+		if r := <-wait(first, share.Epoch); r.Code != wire.OK || r.Share != nil || time.Since(began) != 2*time.Second {
+			t.Fatalf("after %v: %+v", time.Since(began), r)
+		}
+		waiting := wait(first, share.Epoch)
+		synctest.Wait()
+		began = time.Now()
+		join(t, c, "billing")
+		if r := <-waiting; r.Share == nil || len(r.Share.Revoked) != 1 || time.Since(began) > 0 {
+			t.Fatalf("after %v: %+v", time.Since(began), r)
+		}
+	})
+}

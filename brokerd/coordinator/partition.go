@@ -41,6 +41,7 @@ type partition struct {
 	round    int             // how often the partition was read: what was decided before is void
 
 	background sync.WaitGroup
+	watches    // shared
 
 	mu       sync.Mutex
 	outcomes []outcome
@@ -382,6 +383,7 @@ func (p *partition) settle(now time.Time) error {
 				return fmt.Errorf("%w: %w", errCorrupt, err)
 			}
 			p.report(t.decision)
+			p.tell(t.decision.Changed)
 			for i, c := range t.calls {
 				c.give(result{reply: t.decision.Replies[i]})
 			}

@@ -62,7 +62,11 @@ type GroupHeartbeat struct {
 	Instance string            `json:"instance,omitempty"`
 	Epoch    uint64            `json:"epoch"` // of the share that it knows, 0: none
 	Released []GroupAssignment `json:"released,omitempty"`
+	WaitMS   int32             `json:"waitMs,omitempty"` // that the answer may wait for a share that the member does not know, at most GroupWaitMax
 }
+
+// GroupWaitMax bounds GroupHeartbeat.WaitMS.
+const GroupWaitMax = 2 * time.Second
 
 // GroupLeave takes a member out of its group.
 type GroupLeave struct {

@@ -1,0 +1,462 @@
+package broker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/strandlog/strand/brokerd/broker"
+	"github.com/strandlog/strand/commitlog"
+)
+
+const groupPartitions = 4
+
+// numbered makes a plain topic whose records are numbers, a key each for ten of them, and returns the client.
+func numbered(t *testing.T, records int) (*commitlog.Client, commitlog.Topic) {
+	t.Helper()
+	client := start(t, broker.Config{}).Client()
+	topic, err := client.CreateTopic(t.Context(), commitlog.TopicConfig{Name: "clicks", Kind: commitlog.Plain, Partitions: groupPartitions})
+	if err != nil {
+		t.Fatal(err)
+	}
+	send(t, client, topic, 0, records)
+	return client, topic
+}
+
+func send(t *testing.T, client *commitlog.Client, topic commitlog.Topic, from, to int) {
+	t.Helper()
+	producer, err := client.Producer(t.Context(), topic, commitlog.ProducerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := from; i < to; i++ {
+		if err := producer.Send(t.Context(), commitlog.Message{Key: fmt.Appendf(nil, "key-%d", i%10), Value: strconv.AppendInt(nil, int64(i), 10)}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := producer.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// seen collects numbers, and tells when there are as many as somebody waits for.
+type seen struct {
+	mu      sync.Mutex
+	numbers map[int]int // how often
+	keys    map[string][]int
+	changed chan struct{}
+}
+
+func newSeen() *seen {
+	return &seen{numbers: map[int]int{}, keys: map[string][]int{}, changed: make(chan struct{}, 1)}
+}
+
+func (s *seen) add(key string, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.numbers[n]++
+	s.keys[key] = append(s.keys[key], n)
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (s *seen) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.numbers)
+}
+
+// await returns when so many different numbers were seen.
+func (s *seen) await(t *testing.T, n int) {
+	t.Helper()
+	for s.count() < n {
+		select {
+		case <-s.changed:
+		case <-time.After(30 * time.Second):
+			t.Fatalf("%d of %d records were seen", s.count(), n)
+		}
+	}
+}
+
+// consume is the loop of a member.
+func consume(s *seen) func(context.Context, *commitlog.Partition[int]) error {
+	return func(ctx context.Context, p *commitlog.Partition[int]) error {
+		for r, err := range p.Records(ctx) {
+			if err != nil {
+				return err
+			}
+			s.add(string(r.Key), r.Data)
+		}
+		return nil
+	}
+}
+
+// joined runs a member until the function that it gives is called, which returns how it ended.
+func joined(t *testing.T, client *commitlog.Client, group string, fn func(context.Context, *commitlog.Partition[int]) error, options ...commitlog.JoinOption) (stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- commitlog.Join(ctx, client, group, commitlog.JSON[int]("clicks"), fn, options...)
+	}()
+	return sync.OnceValue(func() error {
+		cancel()
+		select {
+		case err := <-ended:
+			return err
+		case <-time.After(30 * time.Second):
+			return errors.New("the member did not stop")
+		}
+	})
+}
+
+// TestGroup has a group read a topic: it commits at its end, and goes on from there.
+func TestGroup(t *testing.T) {
+	client, topic := numbered(t, 1000)
+	s := newSeen()
+	stop := joined(t, client, "dashboard", consume(s))
+	s.await(t, 1000)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	g, err := client.Group(t.Context(), "dashboard")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g.State != "empty" || len(g.Members) != 0 {
+		t.Errorf("after the member left: %+v", g)
+	}
+	now, err := client.Topic(t.Context(), topic.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range g.Offsets {
+		if end := now.Partitions[o.Partition].End; o.Offset != end && end > 0 {
+			t.Errorf("partition %d is committed up to %d of %d", o.Partition, o.Offset, end)
+		}
+	}
+	send(t, client, topic, 1000, 1100)
+	again := newSeen()
+	stop = joined(t, client, "dashboard", consume(again))
+	again.await(t, 100)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	for n, times := range again.numbers {
+		if n < 1000 || times != 1 {
+			t.Fatalf("%d was read %d times by the member that came later", n, times)
+		}
+	}
+	for key, numbers := range s.keys {
+		if !slices.IsSorted(numbers) {
+			t.Errorf("%s was read out of order: %v", key, numbers)
+		}
+	}
+}
+
+// TestGroupShares has two members share the partitions, and one take over what the other leaves.
+func TestGroupShares(t *testing.T) {
+	client, topic := numbered(t, 100)
+	first, second := newSeen(), newSeen()
+	stopFirst := joined(t, client, "dashboard", consume(first))
+	first.await(t, 100)
+	stopSecond := joined(t, client, "dashboard", consume(second))
+	awaitGroup(t, client, "dashboard", func(g commitlog.Group) bool {
+		return g.State == "stable" && g.Size == 2 && len(g.Members[1].Assigned) == 2
+	})
+	send(t, client, topic, 100, 200)
+	for first.count()+second.count() < 200 {
+		select {
+		case <-first.changed:
+		case <-second.changed:
+		case <-time.After(30 * time.Second):
+			t.Fatalf("%d and %d of 200 records were seen", first.count(), second.count())
+		}
+	}
+	taken := second.count()
+	if taken == 0 {
+		t.Error("the second member read nothing")
+	}
+	if err := stopFirst(); err != nil {
+		t.Fatal(err)
+	}
+	send(t, client, topic, 200, 300)
+	second.await(t, taken+100)
+	if err := stopSecond(); err != nil {
+		t.Fatal(err)
+	}
+	for n, times := range second.numbers {
+		if times != 1 || n < 100 {
+			t.Errorf("the second member read %d %d times, though the first one had committed", n, times)
+		}
+	}
+}
+
+// awaitGroup returns when a group is as it should be.
+func awaitGroup(t *testing.T, client *commitlog.Client, name string, ok func(commitlog.Group) bool) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		g, err := client.Group(t.Context(), name)
+		if err == nil && ok(g) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("group %q is %+v, %v", name, g, err)
+		}
+	}
+}
+
+// TestGroupWorkFails has a function return an error: Join ends with it, and what was processed before is committed.
+func TestGroupWorkFails(t *testing.T) {
+	client, _ := numbered(t, 100)
+	broken := errors.New("broken")
+	processed := 0
+	err := commitlog.Join(t.Context(), client, "dashboard", commitlog.JSON[int]("clicks"), func(ctx context.Context, p *commitlog.Partition[int]) error {
+		if p.Partition != 0 {
+			<-ctx.Done()
+			return nil
+		}
+		for r, err := range p.Records(ctx) {
+			if err != nil {
+				return err
+			}
+			if processed == 5 {
+				return fmt.Errorf("%d: %w", r.Data, broken)
+			}
+			processed++
+		}
+		return nil
+	})
+	if !errors.Is(err, broken) {
+		t.Fatalf("Join ended with %v", err)
+	}
+	g, err := client.Group(t.Context(), "dashboard")
+	if err != nil || len(g.Offsets) != 1 || g.Offsets[0].Offset != 5 {
+		t.Fatalf("committed %+v, %v", g.Offsets, err)
+	}
+}
+
+func TestGroupStarts(t *testing.T) {
+	client, topic := numbered(t, 100)
+	latest := newSeen()
+	stop := joined(t, client, "latest", consume(latest), commitlog.FromLatest())
+	awaitGroup(t, client, "latest", func(g commitlog.Group) bool { return len(g.Offsets) > 0 && g.Size == 1 })
+	awaitGroup(t, client, "latest", func(g commitlog.Group) bool { return len(g.Members[0].Assigned) == groupPartitions })
+	before := time.Now().UnixMilli() // records know no less than a millisecond
+	for time.Now().UnixMilli() == before {
+	}
+	send(t, client, topic, 100, 200)
+	latest.await(t, 100)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	timed := newSeen()
+	stop = joined(t, client, "timed", consume(timed), commitlog.FromTime(time.UnixMilli(before+1)))
+	timed.await(t, 100)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*seen{latest, timed} {
+		for n := range s.numbers {
+			if n < 100 {
+				t.Fatalf("%d was read, which had been there before", n)
+			}
+		}
+	}
+}
+
+// TestGroupPartition pauses, seeks and resumes.
+func TestGroupPartition(t *testing.T) {
+	client, topic := numbered(t, 100)
+	s := newSeen()
+	partitions := make(chan *commitlog.Partition[int], groupPartitions)
+	stop := joined(t, client, "dashboard", func(ctx context.Context, p *commitlog.Partition[int]) error {
+		partitions <- p
+		return consume(s)(ctx, p)
+	})
+	s.await(t, 100)
+	var all []*commitlog.Partition[int]
+	for range groupPartitions {
+		p := <-partitions
+		p.Pause()
+		all = append(all, p)
+	}
+	send(t, client, topic, 100, 200)
+	for _, p := range all {
+		p.SeekTo(commitlog.Earliest)
+	}
+	if got := s.count(); got != 100 {
+		t.Errorf("%d numbers were seen while all was paused", got)
+	}
+	for _, p := range all {
+		p.Resume()
+	}
+	s.await(t, 200)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 200 {
+		if want := map[bool]int{true: 2, false: 1}[n < 100]; s.numbers[n] != want {
+			t.Fatalf("%d was seen %d times, want %d", n, s.numbers[n], want)
+		}
+	}
+}
+
+// TestGroupEachKey processes keys side by side and one key in order; what is committed lies before whatever is not done.
+func TestGroupEachKey(t *testing.T) {
+	client, _ := numbered(t, 1000)
+	s := newSeen()
+	broken := errors.New("broken")
+	err := commitlog.Join(t.Context(), client, "dashboard", commitlog.JSON[int]("clicks"), func(ctx context.Context, p *commitlog.Partition[int]) error {
+		return p.EachKey(ctx, 3, func(_ context.Context, r commitlog.Received[int]) error {
+			if r.Data == 500 {
+				return broken
+			}
+			s.add(string(r.Key), r.Data)
+			return nil
+		})
+	})
+	if !errors.Is(err, broken) {
+		t.Fatalf("Join ended with %v", err)
+	}
+	stop := joined(t, client, "dashboard", func(ctx context.Context, p *commitlog.Partition[int]) error {
+		return p.EachKey(ctx, 3, func(_ context.Context, r commitlog.Received[int]) error {
+			s.add(string(r.Key), r.Data)
+			return nil
+		})
+	})
+	s.await(t, 1000)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	for key, numbers := range s.keys {
+		seen := -1
+		for _, n := range numbers { // repeated ones may go back, once
+			if n > seen+10 {
+				t.Fatalf("%s: %d comes after %d", key, n, seen)
+			}
+			seen = max(seen, n)
+		}
+	}
+}
+
+// TestGroupErrors has names and data that cannot be.
+func TestGroupErrors(t *testing.T) {
+	client, topic := numbered(t, 10)
+	nothing := func(context.Context, *commitlog.Partition[int]) error { return nil }
+	if err := commitlog.Join(t.Context(), client, "a b", commitlog.JSON[int]("clicks"), nothing); !errors.Is(err, commitlog.ErrInvalid) {
+		t.Errorf("a bad name: %v", err)
+	}
+	if err := commitlog.Join(t.Context(), client, "g", commitlog.JSON[int]("nothing"), nothing); !errors.Is(err, commitlog.ErrUnknownTopic) {
+		t.Errorf("an unknown topic: %v", err)
+	}
+	if err := commitlog.Join(t.Context(), client, "g", commitlog.JSON[int](), nothing); !errors.Is(err, commitlog.ErrInvalid) {
+		t.Errorf("no topic: %v", err)
+	}
+	var decoding *commitlog.DecodeError
+	err := commitlog.Join(t.Context(), client, "g", commitlog.JSON[string]("clicks"), func(ctx context.Context, p *commitlog.Partition[string]) error {
+		for _, err := range p.Records(ctx) {
+			return err
+		}
+		return nil
+	})
+	if !errors.As(err, &decoding) || decoding.Topic != topic.Name {
+		t.Errorf("values that are no text: %v", err)
+	}
+	if _, err := client.Group(t.Context(), "unheard-of"); !errors.Is(err, commitlog.ErrUnknownGroup) {
+		t.Errorf("an unknown group: %v", err)
+	}
+	if err := client.DeleteGroup(t.Context(), "unheard-of"); !errors.Is(err, commitlog.ErrUnknownGroup) {
+		t.Errorf("deleting an unknown group: %v", err)
+	}
+	groups, err := client.Topic(t.Context(), "groups")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.DeleteTopic(t.Context(), groups.ID); !errors.Is(err, commitlog.ErrInvalid) {
+		t.Errorf("deleting the topic of groups: %v", err)
+	}
+	producer, err := client.Producer(t.Context(), groups, commitlog.ProducerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan error, 1)
+	if err := producer.Send(t.Context(), commitlog.Message{Key: []byte("{g}"), Value: []byte("x")}, func(_ commitlog.Delivery, err error) { told <- err }); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-told; !errors.Is(err, commitlog.ErrInvalid) {
+		t.Errorf("producing to the topic of groups: %v", err)
+	}
+	_ = producer.Close(t.Context()) // it says again what was not delivered
+}
+
+// TestGroupReset moves a group's offsets, with members and without.
+func TestGroupReset(t *testing.T) {
+	client, topic := numbered(t, 100)
+	s := newSeen()
+	stop := joined(t, client, "dashboard", consume(s))
+	s.await(t, 100)
+	back := make([]commitlog.GroupOffset, groupPartitions)
+	for p := range back {
+		back[p] = commitlog.GroupOffset{Topic: topic.ID, Partition: int32(p)}
+	}
+	if err := client.ResetOffsets(t.Context(), "dashboard", back, false); !errors.Is(err, commitlog.ErrGroupNotEmpty) {
+		t.Errorf("resetting under a member: %v", err)
+	}
+	if err := client.ResetOffsets(t.Context(), "dashboard", back, true); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.After(30 * time.Second)
+	for again := 0; again < 100; {
+		select {
+		case <-s.changed:
+		case <-deadline:
+			t.Fatalf("%d of 100 records were read again", again)
+		}
+		again = 0
+		s.mu.Lock()
+		for _, times := range s.numbers {
+			again += times - 1
+		}
+		s.mu.Unlock()
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.DeleteGroup(t.Context(), "dashboard"); err != nil {
+		t.Fatal(err)
+	}
+	if groups, err := client.Groups(t.Context()); err != nil || len(groups) != 0 {
+		t.Errorf("groups that are left: %+v, %v", groups, err)
+	}
+}
+
+// TestGroupStopTimeout has a function that does not return: the member leaves without it.
+func TestGroupStopTimeout(t *testing.T) {
+	client, _ := numbered(t, 10)
+	release, began := make(chan struct{}), make(chan struct{}, groupPartitions)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- commitlog.Join(ctx, client, "dashboard", commitlog.JSON[int]("clicks"), func(context.Context, *commitlog.Partition[int]) error {
+			began <- struct{}{}
+			<-release
+			return nil
+		}, commitlog.Member(commitlog.MemberConfig{StopTimeout: 50 * time.Millisecond}))
+	}()
+	<-began
+	cancel()
+	awaitGroup(t, client, "dashboard", func(g commitlog.Group) bool { return g.Size == 0 })
+	close(release)
+	if err := <-ended; !errors.Is(err, commitlog.ErrStopTimeout) {
+		t.Fatalf("Join ended with %v", err)
+	}
+}
