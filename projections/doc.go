@@ -27,8 +27,10 @@
 //
 // # Concurrency
 //
-// A worker has one goroutine per partition that runs handlers, and one that reads ahead. One worker at a time owns a partition: a later one
-// takes over and fences the earlier one, whose next commit ends with [ErrFenced]. In this release a worker takes all partitions.
+// Those that run one projection version into one sink, in however many processes, share the partitions: they are members of a consumer group. Each has
+// one goroutine per partition that runs handlers, and one that reads ahead. When one dies the others go on with its partitions, six seconds later; when
+// one stops or comes, at once. One worker at a time owns a partition: a later one fences the earlier one, whatever that still does. A sink that is
+// [Private], and a log in memory, have one worker that takes all partitions: a later one takes over, and the earlier one ends with [ErrFenced].
 // [Await], [Lag] and the methods of [Memory] may be called from anywhere.
 //
 // # Failure

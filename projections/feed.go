@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"reflect"
@@ -27,8 +28,11 @@ func (f *feed) deliveries(ctx context.Context, partition int32, from Mark) iter.
 	return func(yield func(delivery, error) bool) {
 		end := f.topic.Partitions[partition].End
 		if from.Next > end {
-			yield(delivery{}, f.diverged(partition, "the checkpoint is at offset %d, the log ends at %d", from.Next, end))
-			return
+			if err := f.holds(ctx, partition, from.Next-1); err != nil {
+				yield(delivery{}, err)
+				return
+			}
+			end = from.Next
 		}
 		start, to := from.Next, end
 		if from.EventID != uuid.Nil && from.Next > 0 {
@@ -52,6 +56,17 @@ func (f *feed) deliveries(ctx context.Context, partition int32, from Mark) iter.
 			}
 		}
 	}
+}
+
+// holds says whether the log reaches to an offset: what was said of its end when the topic was looked up may have come from a node that was behind.
+func (f *feed) holds(ctx context.Context, partition int32, offset int64) error {
+	for _, err := range f.store.Partition(ctx, partition, offset, offset+1, false) {
+		if beyond, ok := errors.AsType[*commitlog.OffsetRangeError](err); ok {
+			return f.diverged(partition, "the checkpoint is at offset %d, the log ends at %d", offset+1, beyond.End)
+		}
+		return err
+	}
+	return f.diverged(partition, "the checkpoint is at offset %d, beyond the end of the log", offset+1)
 }
 
 // events reads a partition. A range that is empty already is not asked for, because 0 has a meaning of its own as its end.

@@ -41,6 +41,9 @@ func NewMemory[Row any]() *Memory[Row] {
 	}
 }
 
+// Private says that no other process sees the rows.
+func (m *Memory[Row]) Private() {}
+
 // Get gives the committed row of key. Slices, maps and pointers in it belong to the sink and must not be changed.
 func (m *Memory[Row]) Get(key string) (Row, bool) {
 	m.mu.RLock()

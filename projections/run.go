@@ -5,13 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"sync"
 
 	"github.com/strandlog/strand/eventstore"
 )
 
 // Run projects the store's topic into sink, from the checkpoints on and then live, until ctx ends. Then it lets the commit
-// under way finish within [StopTimeout] and returns nil. It works on all partitions at once, on each in order.
+// under way finish within [StopTimeout] and returns nil. It works on all its partitions at once, on each in order.
+//
+// Those that run one projection version into one sink share the partitions, as members of the consumer group NAME.vVERSION: when one dies, the others go
+// on with its partitions. A [Private] sink, and a log in memory, have one worker, which takes all.
 //
 // Any other return is an error: [ErrHandler] for an event that a handler refused, [ErrFenced] when another worker took over,
 // [ErrLogDiverged] when checkpoint and log do not belong together, [ErrInvalid], [ErrStopTimeout], or the error
@@ -21,7 +23,7 @@ func Run[T any](ctx context.Context, store *eventstore.Store, p *Projection[T], 
 	return err
 }
 
-// CatchUp projects what the topic holds at this moment and returns. Its errors are those of [Run], and the cause of ctx if that ends
+// CatchUp projects what the topic holds at this moment, or helps those that do, and returns when it is in the sink. Its errors are those of [Run], and the cause of ctx if that ends
 // before the work does; what was committed until then stays.
 func CatchUp[T any](ctx context.Context, store *eventstore.Store, p *Projection[T], sink Sink[T], opts ...Option) error {
 	reached, err := work(ctx, store, p, sink, false, newOptions(opts))
@@ -31,8 +33,8 @@ func CatchUp[T any](ctx context.Context, store *eventstore.Store, p *Projection[
 	return err
 }
 
-// Rebuild clears the read model of this projection version, fences the workers that write to it, and projects the topic
-// from its start up to this moment. If it is interrupted, [CatchUp] or [Run] goes on with it.
+// Rebuild clears the read model of this projection version, and projects the topic from its start up to this moment, together with the workers that share
+// it. A worker of a [Private] sink is fenced. If it is interrupted, [CatchUp] or [Run] goes on with it.
 func Rebuild[T any](ctx context.Context, store *eventstore.Store, p *Projection[T], sink Sink[T], opts ...Option) error {
 	if _, err := p.byType(store); err != nil {
 		return err
@@ -40,11 +42,15 @@ func Rebuild[T any](ctx context.Context, store *eventstore.Store, p *Projection[
 	if err := sink.Reset(ctx, p.ID()); err != nil {
 		return fmt.Errorf("clearing the read model of projection %s: %w", p.ID(), err)
 	}
+	if shares(store, sink) { // workers that have nothing to commit would not notice
+		if err := store.Reassign(ctx, p.ID().group()); err != nil {
+			return fmt.Errorf("having the workers of projection %s begin anew: %w", p.ID(), err)
+		}
+	}
 	return CatchUp(ctx, store, p, sink, opts...)
 }
 
-// work runs one worker per partition until all have reached the end, one fails, or ctx ends. reached says that
-// there is nothing left to do.
+// work projects until everything there was is projected (reached), something fails, or ctx ends.
 func work[T any](ctx context.Context, store *eventstore.Store, p *Projection[T], sink Sink[T], live bool, o options) (reached bool, err error) {
 	if ctx.Err() != nil {
 		return false, nil
@@ -58,110 +64,76 @@ func work[T any](ctx context.Context, store *eventstore.Store, p *Projection[T],
 		ctx = observed
 		defer func() { done(RunResult{Err: err}) }()
 	}
-	workers, err := claim(ctx, store, p, sink, live, o, meter)
-	defer func() {
-		for _, w := range workers {
-			if failed := w.lane.Close(); failed != nil {
-				err = errors.Join(err, fmt.Errorf("closing partition %d of projection %s: %w", w.partition, p.ID(), failed))
-			}
-		}
-	}()
-	if err != nil {
-		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-			err = nil // the stop came before the work
-		}
+	j := &job[T]{store: store, projection: p, sink: sink, options: o, meter: meter}
+	err = j.prepare(ctx)
+	switch {
+	case err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		return false, nil // the stop came before the work
+	case err != nil:
 		return false, err
+	case !shares(store, sink):
+		reached, err = j.alone(ctx, live)
+	case live:
+		err = j.share(ctx)
+	default:
+		reached, err = j.shareOnce(ctx)
 	}
-
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	var (
-		running sync.WaitGroup
-		mu      sync.Mutex // guards failed and left
-		failed  error
-		left    = len(workers)
-	)
-	for _, w := range workers {
-		running.Go(func() {
-			reached, err := w.run(ctx)
-			mu.Lock()
-			defer mu.Unlock()
-			if reached {
-				left--
-			}
-			if err != nil && failed == nil {
-				failed = err
-				stop(err)
-			}
-		})
-	}
-	running.Wait()
-	if len(workers) > 0 {
-		workers[0].meter.finish()
-	}
-	return left == 0, failed
+	meter.finish()
+	return reached, err
 }
 
-// claim prepares the sink and takes over all partitions. The workers that it gives have lanes to be closed, also beside an error.
-func claim[T any](ctx context.Context, store *eventstore.Store, p *Projection[T], sink Sink[T], live bool, o options, meter *meter) ([]*worker[T], error) {
-	handlers, err := p.byType(store)
-	if err != nil {
-		return nil, err
-	}
-	handled := make(map[reflect.Type]bool, len(handlers))
-	for event := range handlers {
-		handled[event] = true
-	}
-	topic, err := store.Topic(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("looking up the topic of projection %s: %w", p.ID(), err)
-	}
-	feed := &feed{store: store, topic: topic, id: p.ID(), handled: handled, live: live}
+// job is one call of Run or CatchUp.
+type job[T any] struct {
+	store      *eventstore.Store
+	projection *Projection[T]
+	sink       Sink[T]
+	options    options
+	meter      *meter
 
-	if p.setup != nil {
-		err := sink.Setup(ctx, p.ID(), func(tx T) error {
-			return call(func() error { return p.setup(ctx, tx) })
-		})
-		if err != nil {
-			return nil, fmt.Errorf("setting up projection %s: %w", p.ID(), err)
-		}
-	}
-	before, err := checkpoints(ctx, sink, p.ID())
-	if err != nil {
-		return nil, err
-	}
+	handlers map[reflect.Type][]Handler[T]
+	handled  map[reflect.Type]bool
+}
 
-	// One epoch for all partitions, above all before: of two workers that start together, one takes over everything.
-	epoch := uint64(1)
-	for _, checkpoint := range before.Partitions {
-		epoch = max(epoch, checkpoint.Epoch+1)
+// prepare checks the definition and sets the sink up.
+func (j *job[T]) prepare(ctx context.Context) (err error) {
+	p := j.projection
+	if j.handlers, err = p.byType(j.store); err != nil {
+		return err
 	}
-	source := feed.source()
-	workers := make([]*worker[T], 0, len(topic.Partitions))
-	for i := range topic.Partitions {
-		partition := int32(i)
-		lane, err := sink.Claim(ctx, Claim{
-			Projection: p.name,
-			Version:    p.version,
-			Topic:      source.Topic,
-			TopicID:    source.TopicID,
-			LogID:      source.LogID,
-			Partition:  partition,
-			Epoch:      epoch,
-		})
-		if err != nil {
-			return workers, fmt.Errorf("claiming partition %d for projection %s: %w", partition, p.ID(), err)
-		}
-		workers = append(workers, &worker[T]{
-			projection: p,
-			handlers:   handlers,
-			lane:       lane,
-			feed:       feed,
-			partition:  partition,
-			options:    o,
-			meter:      meter,
-		})
-		meter.expect(topic.Partitions[i].End - max(lane.Checkpoint().Next, topic.Partitions[i].Start))
+	j.handled = make(map[reflect.Type]bool, len(j.handlers))
+	for event := range j.handlers {
+		j.handled[event] = true
 	}
-	return workers, nil
+	if p.setup == nil {
+		return nil
+	}
+	if err := j.sink.Setup(ctx, p.ID(), func(tx T) error {
+		return call(func() error { return p.setup(ctx, tx) })
+	}); err != nil {
+		return fmt.Errorf("setting up projection %s: %w", p.ID(), err)
+	}
+	return nil
+}
+
+// feed reads the topic as it is now.
+func (j *job[T]) feed(ctx context.Context, live bool) (*feed, error) {
+	topic, err := j.store.Topic(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("looking up the topic of projection %s: %w", j.projection.ID(), err)
+	}
+	return &feed{store: j.store, topic: topic, id: j.projection.ID(), handled: j.handled, live: live}, nil
+}
+
+// claim takes a partition over.
+func (j *job[T]) claim(ctx context.Context, feed *feed, partition int32, epoch uint64) (*worker[T], error) {
+	p, source := j.projection, feed.source()
+	lane, err := j.sink.Claim(ctx, Claim{
+		Projection: p.name, Version: p.version, Topic: source.Topic, TopicID: source.TopicID, LogID: source.LogID, Partition: partition, Epoch: epoch,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claiming partition %d for projection %s: %w", partition, p.ID(), err)
+	}
+	return &worker[T]{
+		projection: p, handlers: j.handlers, lane: lane, feed: feed, partition: partition, options: j.options, meter: j.meter,
+	}, nil
 }

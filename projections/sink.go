@@ -11,6 +11,8 @@ import (
 // Sink is where the effects of a projection and its checkpoint are committed together. T is what handlers write to:
 // [*Rows] for folds, a database transaction for handlers with SQL of their own.
 //
+// The workers of several processes write to one sink, unless that is [Private].
+//
 // The suite in projectionstest is the law for every implementation.
 type Sink[T any] interface {
 	// Claim takes over one partition. Every lane of the partition that was claimed with a lower epoch, or with the same
