@@ -28,8 +28,8 @@
 // # Assignment
 //
 // This follows KIP-848. A partition should go to its target, and belongs to its owner. When members come, go or change their subscriptions, targets
-// are drawn anew: evenly, and with as few moves as that takes. Members for which there is no partition stand by. A partition that belongs to nobody is given to its target in the same transition. One that belongs to another member moves
-// in three steps: the owner's share lists it as revoked, the owner stops it, and tells so in [Heartbeat]. Until then the owner works and commits.
+// are drawn anew: evenly, and with as few moves as that takes. Members for which there is no partition stand by. A partition that belongs to
+// nobody is given to its target in the same transition. One that belongs to another member moves in three steps: the owner's share lists it as revoked, the owner stops it, and tells so in [Heartbeat]. Until then the owner works and commits.
 // Otherwise a partition is taken from a member only when that leaves or expires, or a new member comes under its instance's name.
 //
 // An assignment has an epoch: that of the group when the partition was given. A group's epoch rises with every transition of members or assignments.
@@ -43,6 +43,11 @@
 // A commit counts for an assignment: it is refused when the member does not have the partition under exactly this epoch. So a zombie commits nothing,
 // however it became one. Within an assignment commits are numbered; one that is sent again succeeds again, one that was overtaken is refused.
 // Committed offsets never go back, but by [ResetOffsets].
+//
+// Nothing tells a copy of [ResetOffsets] or [Delete] from another request: one that is sent again, because its answer was lost, is done again. A reset
+// sets aside what was committed since the first one; with Force the members begin anew once more, and records are processed again. A group that is
+// deleted again may be a later one of its name: its offsets are lost then, while epochs still rise. [ErrUnknownGroup] after a lost answer means that
+// the group is gone. So operators look at the offsets before they send either again.
 //
 // # Time
 //
