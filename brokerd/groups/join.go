@@ -32,7 +32,6 @@ func (j Join) decide(t *turn) Reply {
 	t.create()
 	switch {
 	case m != nil: // sent again
-		t.hear(m)
 	case former != nil:
 		t.remove(former)
 		m = &member{id: j.Member, number: former.number, instance: j.Instance, former: former.id}
@@ -40,6 +39,7 @@ func (j Join) decide(t *turn) Reply {
 		t.numbers++
 		m = &member{id: j.Member, number: t.numbers, instance: j.Instance}
 	}
+	t.hear(m)
 	t.set(m, j)
 	return t.tell(m, 0)
 }

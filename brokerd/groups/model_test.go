@@ -81,6 +81,7 @@ func TestModel(t *testing.T) {
 			"delete":       func(*rapid.T) { w.send(nil, Delete{}) },
 			"arrive":       func(t *rapid.T) { w.arrive(pick(t, len(w.requests)), false) },
 			"arrive twice": func(t *rapid.T) { w.arrive(pick(t, len(w.requests)), true) },
+			"arrive late":  func(t *rapid.T) { w.late(pick(t, len(w.sent))) },
 			"lose": func(t *rapid.T) {
 				i := pick(t, len(w.requests))
 				w.requests = append(w.requests[:i:i], w.requests[i+1:]...)
@@ -89,7 +90,7 @@ func TestModel(t *testing.T) {
 				if w.open != nil {
 					t.Skip("one is open")
 				}
-				w.turn()
+				must(w.turn())
 			},
 			"store": func(t *rapid.T) {
 				if w.open == nil {
@@ -117,7 +118,7 @@ func TestModel(t *testing.T) {
 			},
 			"flow":  func(*rapid.T) { must(w.flow()) },
 			"round": func(*rapid.T) { must(w.round()) },
-			"":      func(*rapid.T) { must(w.judge()) },
+			"":      func(*rapid.T) { must(w.working()) },
 		})
 		must(w.heal())
 	})

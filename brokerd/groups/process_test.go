@@ -20,6 +20,7 @@ type process struct {
 	paused, ended bool
 	share         *Share // the newest that it was told; nil: it has not joined
 	request       int    // its newest join or heartbeat: no other answer counts
+	answered      int    // the newest that was answered: copies of its answer come too late
 	running       map[Partition]*work
 	stopped       map[Partition]uint64 // the newest epoch under which it will not work on a partition again
 }
