@@ -33,9 +33,12 @@ func TestModel(t *testing.T) {
 			}
 			return p
 		}
+		topics := func(t *rapid.T) []Topic {
+			all := [][]Topic{{{named("t"), 4}}, {{named("t"), 4}, {named("u"), 3}}, {{named("u"), 3}}}
+			return all[rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "topics")]
+		}
 		start := func(t *rapid.T) {
-			topics := [][]Topic{{{named("t"), 4}}, {{named("t"), 4}, {named("u"), 3}}, {{named("u"), 3}}}
-			w.start(rapid.SampledFrom([]string{"", "", "a", "b"}).Draw(t, "instance"), topics[rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "topics")],
+			w.start(rapid.SampledFrom([]string{"", "", "a", "b"}).Draw(t, "instance"), topics(t),
 				time.Duration(rapid.IntRange(2, 6).Draw(t, "session"))*time.Second, time.Duration(rapid.IntRange(2, 6).Draw(t, "rebalance"))*time.Second)
 		}
 		for range rapid.IntRange(0, 3).Draw(t, "processes") {
@@ -58,6 +61,7 @@ func TestModel(t *testing.T) {
 				at := p.working()
 				w.send(p, p.commit(at[pick(t, len(at))], rapid.Int64Range(0, 3).Draw(t, "records")))
 			},
+			"subscribe": func(t *rapid.T) { awake(t).topics = topics(t) },
 			"finish": func(t *rapid.T) {
 				p := awake(t)
 				at := p.stopping()

@@ -31,6 +31,7 @@ type message struct {
 	from    *process // nil: an operator
 	member  uuid.UUID
 	number  int // of a join or heartbeat
+	at      int // its place among all that was ever sent
 	request Request
 }
 
@@ -66,7 +67,7 @@ func (w *world) start(instance string, topics []Topic, session, rebalance time.D
 }
 
 func (w *world) send(p *process, r Request) {
-	m := message{from: p, request: r}
+	m := message{from: p, request: r, at: len(w.sent)}
 	if p != nil {
 		m.member = p.id
 		switch r.(type) {
@@ -382,8 +383,12 @@ func (w *world) settled() error {
 			continue
 		}
 		living++
-		if g.members[p.id] == nil {
+		m := g.members[p.id]
+		if m == nil {
 			return fmt.Errorf("%v is no member", p)
+		}
+		if wants := p.wants(); !slices.Equal(m.topics, wants) {
+			return fmt.Errorf("%v subscribes to %v, it wants %v", p, m.topics, wants)
 		}
 		for _, t := range p.topics {
 			for i := range t.Partitions {
