@@ -7,8 +7,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestModel lets processes join, work, stop, freeze and die, loses, repeats and delays what they send, and lets coordinators fail in between. After
-// every transition it is judged by what the processes really do; once all faults have ended, all must come to rest.
+// TestModel lets processes join, work, change their minds, stop, freeze and die, loses, repeats and delays what they send, for however long, and lets
+// coordinators fail in between. Every turn is judged, also by what the processes really do; once all faults have ended, all must come to rest.
 func TestModel(t *testing.T) {
 	checks(t, 10000)
 	steps(t, 60)
@@ -112,7 +112,7 @@ func TestModel(t *testing.T) {
 				must(w.failover(rapid.Bool().Draw(t, "landed")))
 				stats["failover"]++
 			},
-			"hear": func(t *rapid.T) { w.hear(pick(t, len(w.replies))) },
+			"hear": func(t *rapid.T) { must(w.hear(pick(t, len(w.replies)))) },
 			"lose an answer": func(t *rapid.T) {
 				i := pick(t, len(w.replies))
 				w.replies = append(w.replies[:i:i], w.replies[i+1:]...)
@@ -124,10 +124,11 @@ func TestModel(t *testing.T) {
 			"round": func(*rapid.T) { must(w.round()) },
 			"":      func(*rapid.T) { must(w.working()) },
 		})
-		must(w.heal())
+		must(w.heal(rapid.SliceOfN(rapid.IntRange(0, 1000), 0, 6).Draw(t, "copies")))
 	})
 	t.Logf("%v", stats)
-	for _, name := range []string{"expired", "moved", "committed", "fenced commit", "failover"} {
+	for _, name := range []string{"expired", "moved", "committed", "fenced commit", "failover", "ghost",
+		"late groups.Join", "late groups.Heartbeat", "late groups.Leave", "late groups.CommitOffsets", "late groups.ResetOffsets", "late groups.Delete"} {
 		if stats[name] == 0 {
 			t.Errorf("no schedule led to %q: the model does not reach what it is for", name)
 		}

@@ -31,7 +31,6 @@ type message struct {
 	from    *process // nil: an operator
 	member  uuid.UUID
 	number  int // of a join or heartbeat
-	at      int // its place among all that was ever sent
 	request Request
 }
 
@@ -67,7 +66,7 @@ func (w *world) start(instance string, topics []Topic, session, rebalance time.D
 }
 
 func (w *world) send(p *process, r Request) {
-	m := message{from: p, request: r, at: len(w.sent)}
+	m := message{from: p, request: r}
 	if p != nil {
 		m.member = p.id
 		switch r.(type) {
@@ -254,12 +253,12 @@ func (w *world) working() error {
 }
 
 // hear gives an answer to its process, if that still waits for it.
-func (w *world) hear(i int) {
+func (w *world) hear(i int) error {
 	a := w.replies[i]
 	w.replies = slices.Delete(w.replies, i, i+1)
 	p := a.from
 	if p == nil || !p.awake() || p.id != a.member {
-		return
+		return nil
 	}
 	switch r := a.request.(type) {
 	case Join, Heartbeat:
@@ -270,7 +269,7 @@ func (w *world) hear(i int) {
 	case CommitOffsets:
 		if a.reply.Err != nil {
 			p.refused(a.reply.Err)
-			return
+			break
 		}
 		for j, err := range a.reply.Commits {
 			if work := p.running[r.Offsets[j].Partition]; err != nil && work != nil && work.epoch == r.Offsets[j].Epoch && errors.Is(err, ErrFencedMember) {
@@ -278,6 +277,18 @@ func (w *world) hear(i int) {
 			}
 		}
 	}
+	if p.ended && !w.rivals(p, a.member) {
+		return fmt.Errorf("%v was told to end, as instance %q, which nobody else was: %w", a.member, p.instance, a.reply.Err)
+	}
+	return nil
+}
+
+// rivals says whether the name of a member was ever asked for under another id: by another process, or by the same one before or after it expired.
+func (w *world) rivals(p *process, id uuid.UUID) bool {
+	return slices.ContainsFunc(w.sent, func(m message) bool {
+		j, ok := m.request.(Join)
+		return ok && j.Instance == p.instance && j.Member != id
+	})
 }
 
 // flow lets everything that is under way come to its end.
@@ -297,7 +308,9 @@ func (w *world) flow() error {
 			}
 		}
 		for len(w.replies) > 0 {
-			w.hear(0)
+			if err := w.hear(0); err != nil {
+				return err
+			}
 		}
 	}
 	return w.working()
@@ -328,8 +341,8 @@ func (w *world) round() error {
 	return w.flow()
 }
 
-// heal ends all faults. Before long every partition that somebody wants is worked on by one process, evenly, and nothing moves any more.
-func (w *world) heal() error {
+// heal ends all faults, but for copies of what was sent that still come in the first seconds. Before long every partition that somebody wants is worked on by one process, evenly, and nothing moves any more.
+func (w *world) heal(copies []int) error {
 	for _, p := range w.processes {
 		p.paused = false
 	}
@@ -341,8 +354,17 @@ func (w *world) heal() error {
 		if seconds > 40 {
 			return fmt.Errorf("after %d seconds: %w\n%s", seconds, unsettled, dump(w.c))
 		}
+		if len(copies) > 0 {
+			if n := len(w.sent); n > 0 {
+				w.late(copies[0] % n)
+			}
+			copies = copies[1:]
+		}
 		if err := w.round(); err != nil {
 			return err
+		}
+		if len(copies) > 0 {
+			continue
 		}
 		unsettled = w.settled()
 	}
