@@ -60,8 +60,16 @@
 // Refusals are typed: a [RefusedError] has one of the kinds beside it. Replies without records, refusals among them, rest on what this coordinator
 // knows: the shell gives them only while its sequencer serves, and proves before a refusal that it still does.
 //
-// A join that was delayed until its member had left makes it a member again, which expires unheard. Nothing else that comes late or twice does any
-// harm: what a heartbeat releases, and what a commit is for, is an assignment that never comes again.
+// Requests may come late, twice and in any order. What a heartbeat releases, and what a commit is for, is an assignment that never comes again; and a
+// subscription is changed from the newest share on. A late heartbeat or join of a member only lengthens its session.
+//
+// A join that was delayed until its member had left or expired makes it a member again: a ghost. Ids are drawn for one membership each, and to know
+// a used one the log would have to keep all of them. A ghost has what it is given under new epochs. So nothing counts that its process began before,
+// which holds for it as for any process that does not know yet that it was taken for dead: it stops when it is heard again, and goes on as the
+// ghost. One that has drawn another id by then, or has ended, is not heard under the old one: the ghost's partitions rest until its session ends.
+//
+// A ghost of an instance has its name as well, unless it was replaced by the member that has it now. It replaces that member, or stands in its place
+// when it has expired; the process behind it is told [ErrFencedInstance] then, and ends. Started again, it replaces the ghost at once.
 //
 // # Testing
 //
