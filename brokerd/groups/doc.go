@@ -60,8 +60,9 @@
 // Refusals are typed: a [RefusedError] has one of the kinds beside it. Replies without records, refusals among them, rest on what this coordinator
 // knows: the shell gives them only while its sequencer serves, and proves before a refusal that it still does.
 //
-// Requests may come late, twice and in any order. What a heartbeat releases, and what a commit is for, is an assignment that never comes again; and a
-// subscription is changed from the newest share on. A late heartbeat or join of a member only lengthens its session.
+// Requests may come late, twice and in any order. Resets and deletions are done again then. Nothing else does harm: what a heartbeat releases, and
+// what a commit is for, is an assignment that never comes again; a subscription is changed from the newest share on; and any other heartbeat or join
+// only lengthens the session of a member that is there.
 //
 // A join that was delayed until its member had left or expired makes it a member again: a ghost. Ids are drawn for one membership each, and to know
 // a used one the log would have to keep all of them. A ghost has what it is given under new epochs. So nothing counts that its process began before,

@@ -158,6 +158,36 @@ func errorsIsAny(err error, kinds ...error) bool {
 	return slices.ContainsFunc(kinds, func(kind error) bool { return errors.Is(err, kind) })
 }
 
+// told holds that a member is told what it has after the turn, and nothing else.
+func (j *judge) told(next *group, t *openTurn) error {
+	after := assigned(next)
+	for i, m := range t.messages {
+		s := t.decision.Replies[i].Share
+		if s == nil {
+			continue
+		}
+		has := map[Assignment]bool{}
+		for _, a := range s.Revoked {
+			has[a] = true
+		}
+		for _, a := range s.Assigned {
+			has[a.Assignment] = true
+			from := int64(NoOffset)
+			if c := next.offsets[a.Partition]; c != nil {
+				from = c.offset
+			}
+			if a.Offset != from {
+				return fmt.Errorf("member %s was told to begin %v at %d, %d is committed", m.member, a.Assignment, a.Offset, from)
+			}
+		}
+		maps.DeleteFunc(has, func(a Assignment, _ bool) bool { return after[a] == m.member })
+		if to := next.members[m.member]; len(has) > 0 || to == nil || s.Epoch != to.epoch || !slices.Equal(s.Topics, to.topics) {
+			return fmt.Errorf("member %s was told %+v, of which it has not %v", m.member, s, has)
+		}
+	}
+	return nil
+}
+
 // landed judges what a turn does, by what the processes really do.
 func (j *judge) landed(before, next *group, t *openTurn, process func(uuid.UUID) *process) (moved int, err error) {
 	f, after := t.fate, assigned(next)

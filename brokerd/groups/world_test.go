@@ -106,6 +106,13 @@ func (w *world) turn() error {
 	if t.fate, err = w.judge.decided(w.now, t.before, t, len(w.queue) == 0); err != nil {
 		return err
 	}
+	next, err := w.next(d)
+	if err != nil {
+		return err
+	}
+	if err := w.judge.told(next, t); err != nil {
+		return err
+	}
 	if len(d.Records) == 0 {
 		w.answer(t)
 		return nil
@@ -127,10 +134,10 @@ func (w *world) answer(t *openTurn) {
 	}
 }
 
-// next is the group as the open turn makes it.
-func (w *world) next() (*group, error) {
+// next is the group as a turn makes it.
+func (w *world) next(d Decision) (*group, error) {
 	g := w.snapshot()
-	for _, r := range w.open.decision.Records {
+	for _, r := range d.Records {
 		k, err := parseKey(string(r.Key))
 		if err == nil {
 			_, err = g.apply(k, r.Value)
@@ -174,7 +181,7 @@ func (w *world) land() error {
 	if err := w.log.append(t.decision.Records); err != nil {
 		return err
 	}
-	next, err := w.next()
+	next, err := w.next(t.decision)
 	if err != nil {
 		return err
 	}
