@@ -29,8 +29,9 @@
 //
 // This follows KIP-848. A partition should go to its target, and belongs to its owner. When members come, go or change their subscriptions, targets
 // are drawn anew: evenly, and with as few moves as that takes. Members for which there is no partition stand by. A partition that belongs to
-// nobody is given to its target in the same transition. One that belongs to another member moves in three steps: the owner's share lists it as revoked, the owner stops it, and tells so in [Heartbeat]. Until then the owner works and commits.
-// Otherwise a partition is taken from a member only when that leaves or expires, or a new member comes under its instance's name.
+// nobody is given to its target in the same transition. One that belongs to another member moves in three steps: the owner's share lists it as
+// revoked, the owner stops it, and tells so in [Heartbeat]. Until then the owner works and commits. Otherwise a partition is taken from a member only
+// when that leaves or expires, or a new member comes under its instance's name.
 //
 // An assignment has an epoch: that of the group when the partition was given. A group's epoch rises with every transition of members or assignments.
 // A new group begins at the end of the log, and every epoch takes a record; so no assignment of a partition to a group of some name ever has the
@@ -74,5 +75,6 @@
 //
 // # Testing
 //
-// testdata holds scripts, one a theme: requests, and what they lead to. TestModel lets processes, network and coordinators fail in random order.
+// testdata holds scripts, one a theme: requests, and what they lead to. TestModel lets processes, network and coordinators fail in random order, with
+// copies of all requests that come however late; judge in judge_test.go says what has to be true then.
 package groups

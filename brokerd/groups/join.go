@@ -9,8 +9,8 @@ import (
 // Join makes a process a member of a group, and makes the group if it is not there.
 //
 // A member draws its id, a UUID, before it joins, and a new one whenever it has to join again: sent again under the same id, the request finds the
-// member there and leaves it as it is, since it may be an old copy. One that names an instance replaces the member that has this name, whether that is dead or not: it is given that member's
-// partitions, under new epochs, and the former one is fenced.
+// member there and leaves it as it is, since it may be an old copy. One that names an instance replaces the member that has this name, whether that
+// is dead or not: it is given that member's partitions, under new epochs, and the former one is fenced.
 //
 // Errors: [ErrInvalid], [ErrLimit], [ErrFencedInstance] when the id is that of a member that its instance has replaced.
 type Join struct {

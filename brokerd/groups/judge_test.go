@@ -65,7 +65,8 @@ func (j *judge) decided(now time.Time, before *group, t *openTurn, full bool) (*
 	for _, e := range t.decision.Expired {
 		m := before.members[e.Member]
 		if e.Silent && now.Sub(j.heard[m.id]) < m.session || !e.Silent && !j.late(now, still, m) {
-			return nil, fmt.Errorf("at %v member %s was taken for dead, silent: %t; it was heard at %v, its assignments were asked back at %v", now, e.Member, e.Silent, j.heard[e.Member], j.asked)
+			return nil, fmt.Errorf("at %v member %s was taken for dead, silent: %t; it was heard at %v, assignments were asked back at %v",
+				now, e.Member, e.Silent, j.heard[e.Member], j.asked)
 		}
 		f.removed[e.Member] = true
 	}
@@ -134,7 +135,7 @@ func (j *judge) request(now time.Time, before *group, f *fate, h holding, r Requ
 			switch {
 			case err == nil && h.perhaps[o.Assignment] != r.Member:
 				return fmt.Errorf("member %s, which does not have it, commits %v", r.Member, o)
-			case err != nil && errorsIsAny(err, ErrFencedMember, ErrUnknownMember, ErrFencedInstance) && h.surely[o.Assignment] == r.Member:
+			case err != nil && isAny(err, ErrFencedMember, ErrUnknownMember, ErrFencedInstance) && h.surely[o.Assignment] == r.Member:
 				return fmt.Errorf("member %s, which has it, cannot commit %v: %w", r.Member, o, err)
 			}
 		}
@@ -154,12 +155,13 @@ func (j *judge) request(now time.Time, before *group, f *fate, h holding, r Requ
 	return nil
 }
 
-func errorsIsAny(err error, kinds ...error) bool {
+// isAny says whether an error is of one of some kinds.
+func isAny(err error, kinds ...error) bool {
 	return slices.ContainsFunc(kinds, func(kind error) bool { return errors.Is(err, kind) })
 }
 
 // told holds that a member is told what it has after the turn, and nothing else.
-func (j *judge) told(next *group, t *openTurn) error {
+func (*judge) told(next *group, t *openTurn) error {
 	after := assigned(next)
 	for i, m := range t.messages {
 		s := t.decision.Replies[i].Share

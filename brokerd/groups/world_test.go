@@ -348,7 +348,8 @@ func (w *world) round() error {
 	return w.flow()
 }
 
-// heal ends all faults, but for copies of what was sent that still come in the first seconds. Before long every partition that somebody wants is worked on by one process, evenly, and nothing moves any more.
+// heal ends all faults, but for copies of what was sent, which come in the first seconds. Before long every partition that somebody wants is worked on
+// by one process, evenly, and nothing moves any more.
 func (w *world) heal(copies []int) error {
 	for _, p := range w.processes {
 		p.paused = false
