@@ -52,13 +52,14 @@ func (c CommitOffsets) decide(t *turn) Reply {
 }
 
 func (t *turn) commit(m *member, o Commit) error {
-	s, old := t.slot(o.Partition), t.offset(o.Partition)
-	switch {
-	case o.Sequence == 0:
+	if o.Sequence == 0 {
 		return t.refuse(ErrInvalid, "commits are numbered from 1 on")
-	case o.Offset < 0 || len(o.Metadata) > MetadataBytesMax:
-		return t.invalidOffset(o.Partition, o.Offset, o.Metadata)
-	case s == nil || s.owner != m.number || s.epoch != o.Epoch:
+	}
+	if err := t.checkOffset(o.Partition, o.Offset, 0, o.Metadata); err != nil {
+		return err
+	}
+	s, old := t.slot(o.Partition), t.offset(o.Partition)
+	if s == nil || s.owner != m.number || s.epoch != o.Epoch {
 		return t.refuse(ErrFencedMember, "member %s does not have partition %d of topic %s under epoch %d: it has to stop it", m.id, o.Partition.Partition, o.Topic, o.Epoch)
 	}
 	c := &committed{offset: o.Offset, leaderEpoch: o.LeaderEpoch, epoch: o.Epoch, sequence: o.Sequence, metadata: o.Metadata}

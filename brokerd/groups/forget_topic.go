@@ -19,12 +19,10 @@ func (f ForgetTopic) decide(t *turn) Reply {
 	if topic := t.topic(f.Topic); topic != nil {
 		t.topics[f.Topic] = nil
 		t.slots -= len(topic.slots)
-		t.retarget = true
 	}
 	for _, m := range t.everyone() {
 		if m.subscribes(f.Topic) {
-			m = t.edit(m)
-			m.topics = without(m.topics, f.Topic)
+			t.setTopics(m, without(m.topics, f.Topic))
 		}
 	}
 	for _, p := range t.offsetsOf(f.Topic) {

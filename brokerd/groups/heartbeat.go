@@ -8,12 +8,15 @@ import "github.com/google/uuid"
 // share lists that it has stopped for other reasons, or never begun. It releases nothing of a partition on which it still works under an earlier
 // epoch. A release is a fact about one assignment, for ever: it may come late, twice or in any order.
 //
+// A subscription is changed from a share on: Topics count with the newest epoch and are left alone with an older one, so that a request that comes
+// late does not undo what was said after it. The member compares what its shares list, and says again what it wants.
+//
 // Errors: [ErrUnknownMember], [ErrFencedMember], [ErrFencedInstance], [ErrInvalid], [ErrLimit].
 type Heartbeat struct {
 	Member   uuid.UUID
-	Instance string // as it joined
-	Epoch    uint64 // of the share that the member has
-	Topics   []Topic
+	Instance string       // as it joined
+	Epoch    uint64       // of the share that the member has
+	Topics   []Topic      // to which it will subscribe; none: it stays with those that its share lists
 	Released []Assignment // that the member will never work on again
 }
 
@@ -36,7 +39,7 @@ func (h Heartbeat) decide(t *turn) Reply {
 		return Reply{Err: err}
 	}
 	t.hear(m)
-	if len(h.Topics) > 0 {
+	if len(h.Topics) > 0 && h.Epoch == m.epoch {
 		t.subscribe(m, h.Topics)
 	}
 	for _, a := range h.Released {

@@ -9,8 +9,8 @@ import (
 // Join makes a process a member of a group, and makes the group if it is not there.
 //
 // A member draws its id, a UUID, before it joins, and a new one whenever it has to join again: sent again under the same id, the request finds the
-// member there. One that names an instance replaces the member that has this name, whether that is dead or not: it is given that member's
-// partitions, under new epochs, and the former one is fenced.
+// member there and leaves it as it is, since it may be an old copy. One that names an instance replaces the member that has this name, whether that
+// is dead or not: it is given that member's partitions, under new epochs, and the former one is fenced.
 //
 // Errors: [ErrInvalid], [ErrLimit], [ErrFencedInstance] when the id is that of a member that its instance has replaced.
 type Join struct {
@@ -33,14 +33,17 @@ func (j Join) decide(t *turn) Reply {
 	switch {
 	case m != nil: // sent again
 		t.hear(m)
+		return t.tell(m, 0)
 	case former != nil:
 		t.remove(former)
-		m = &member{id: j.Member, number: former.number, instance: j.Instance, former: former.id}
+		m = &member{number: former.number, former: former.id}
 	default:
 		t.numbers++
-		m = &member{id: j.Member, number: t.numbers, instance: j.Instance}
+		m = &member{number: t.numbers}
 	}
-	t.set(m, j)
+	m.id, m.instance, m.client, m.host, m.session, m.rebalance = j.Member, j.Instance, j.Client, j.Host, j.SessionTimeout, j.RebalanceTimeout
+	t.hear(m)
+	t.subscribe(m, j.Topics)
 	return t.tell(m, 0)
 }
 
@@ -91,15 +94,4 @@ func (j *Join) check(t *turn, m, former *member) error {
 		return err
 	}
 	return t.grow(memberBytes)
-}
-
-// set makes a member what it says of itself, if it is not that already.
-func (t *turn) set(m *member, j Join) {
-	now := *m
-	now.client, now.host, now.session, now.rebalance = j.Client, j.Host, j.SessionTimeout, j.RebalanceTimeout
-	if m.client != now.client || m.host != now.host || m.session != now.session || m.rebalance != now.rebalance {
-		t.members[m.id] = &now
-		m = &now
-	}
-	t.subscribe(m, j.Topics)
 }

@@ -143,6 +143,13 @@ func TestLargestTurns(t *testing.T) {
 		commits = append(commits, CommitOffsets{Member: d.Members[m].Member, Instance: d.Members[m].Instance, Epoch: 1,
 			Offsets: []Commit{{Assignment: a, Sequence: 1, Offset: 1<<63 - 1, LeaderEpoch: 1<<64 - 1, Metadata: strings.Repeat("x", MetadataBytesMax)}}})
 	}
+	large := commits[0].(CommitOffsets)
+	for len(large.Offsets)*MetadataBytesMax <= RequestBytesMax {
+		large.Offsets = append(large.Offsets, large.Offsets[0])
+	}
+	if d := apply(t, c, log, group, large); !errors.Is(d.Replies[0].Err, ErrLimit) {
+		t.Errorf("a commit of %d offsets: %v", len(large.Offsets), d.Replies[0].Err)
+	}
 	first := apply(t, c, log, group, commits...)
 	fits("commits", first)
 	if n := len(first.Replies); n == 0 || n == len(commits) || size(first) > TurnBytesMax+64<<10 {
@@ -351,4 +358,19 @@ func BenchmarkCommit(b *testing.B) {
 	b.Run("small", run(small, "g"))
 	large, _, group := largest(b)
 	b.Run("large", run(large, group))
+}
+
+// TestForgottenTopicMakesRoom: what a topic took of the limits is free in the turn that forgets it.
+func TestForgottenTopicMakesRoom(t *testing.T) {
+	c, log := New(Limits{}), newLedger()
+	join := func(name string) Join {
+		return Join{Member: named(name), Topics: []Topic{{named("topic of " + name), PartitionsMax}}}
+	}
+	apply(t, c, log, "g", join("1"))
+	if d := apply(t, c, log, "g", join("2")); !errors.Is(d.Replies[0].Err, ErrLimit) {
+		t.Errorf("a second topic: %v", d.Replies[0].Err)
+	}
+	if d := apply(t, c, log, "g", ForgetTopic{named("topic of 1")}, join("2")); d.Replies[1].Err != nil {
+		t.Error(d.Replies[1].Err)
+	}
 }

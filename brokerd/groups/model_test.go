@@ -7,8 +7,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestModel lets processes join, work, stop, freeze and die, loses, repeats and delays what they send, and lets coordinators fail in between. After
-// every transition it is judged by what the processes really do; once all faults have ended, all must come to rest.
+// TestModel lets processes join, work, change their minds, stop, freeze and die, loses, repeats and delays what they send, for however long, and lets
+// coordinators fail in between. Every turn is judged, also by what the processes really do; once all faults have ended, all must come to rest.
 func TestModel(t *testing.T) {
 	checks(t, 10000)
 	steps(t, 60)
@@ -33,9 +33,12 @@ func TestModel(t *testing.T) {
 			}
 			return p
 		}
+		topics := func(t *rapid.T) []Topic {
+			all := [][]Topic{{{named("t"), 4}}, {{named("t"), 4}, {named("u"), 3}}, {{named("u"), 3}}}
+			return all[rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "topics")]
+		}
 		start := func(t *rapid.T) {
-			topics := [][]Topic{{{named("t"), 4}}, {{named("t"), 4}, {named("u"), 3}}, {{named("u"), 3}}}
-			w.start(rapid.SampledFrom([]string{"", "", "a", "b"}).Draw(t, "instance"), topics[rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "topics")],
+			w.start(rapid.SampledFrom([]string{"", "", "a", "b"}).Draw(t, "instance"), topics(t),
 				time.Duration(rapid.IntRange(2, 6).Draw(t, "session"))*time.Second, time.Duration(rapid.IntRange(2, 6).Draw(t, "rebalance"))*time.Second)
 		}
 		for range rapid.IntRange(0, 3).Draw(t, "processes") {
@@ -58,6 +61,7 @@ func TestModel(t *testing.T) {
 				at := p.working()
 				w.send(p, p.commit(at[pick(t, len(at))], rapid.Int64Range(0, 3).Draw(t, "records")))
 			},
+			"subscribe": func(t *rapid.T) { awake(t).topics = topics(t) },
 			"finish": func(t *rapid.T) {
 				p := awake(t)
 				at := p.stopping()
@@ -81,6 +85,7 @@ func TestModel(t *testing.T) {
 			"delete":       func(*rapid.T) { w.send(nil, Delete{}) },
 			"arrive":       func(t *rapid.T) { w.arrive(pick(t, len(w.requests)), false) },
 			"arrive twice": func(t *rapid.T) { w.arrive(pick(t, len(w.requests)), true) },
+			"arrive late":  func(t *rapid.T) { w.late(pick(t, len(w.sent))) },
 			"lose": func(t *rapid.T) {
 				i := pick(t, len(w.requests))
 				w.requests = append(w.requests[:i:i], w.requests[i+1:]...)
@@ -89,7 +94,7 @@ func TestModel(t *testing.T) {
 				if w.open != nil {
 					t.Skip("one is open")
 				}
-				w.turn()
+				must(w.turn())
 			},
 			"store": func(t *rapid.T) {
 				if w.open == nil {
@@ -107,7 +112,7 @@ func TestModel(t *testing.T) {
 				must(w.failover(rapid.Bool().Draw(t, "landed")))
 				stats["failover"]++
 			},
-			"hear": func(t *rapid.T) { w.hear(pick(t, len(w.replies))) },
+			"hear": func(t *rapid.T) { must(w.hear(pick(t, len(w.replies)))) },
 			"lose an answer": func(t *rapid.T) {
 				i := pick(t, len(w.replies))
 				w.replies = append(w.replies[:i:i], w.replies[i+1:]...)
@@ -117,12 +122,13 @@ func TestModel(t *testing.T) {
 			},
 			"flow":  func(*rapid.T) { must(w.flow()) },
 			"round": func(*rapid.T) { must(w.round()) },
-			"":      func(*rapid.T) { must(w.judge()) },
+			"":      func(*rapid.T) { must(w.working()) },
 		})
-		must(w.heal())
+		must(w.heal(rapid.SliceOfN(rapid.IntRange(0, 1000), 0, 6).Draw(t, "copies")))
 	})
 	t.Logf("%v", stats)
-	for _, name := range []string{"expired", "moved", "committed", "fenced commit", "failover"} {
+	for _, name := range []string{"expired", "moved", "committed", "fenced commit", "failover", "ghost",
+		"late groups.Join", "late groups.Heartbeat", "late groups.Leave", "late groups.CommitOffsets", "late groups.ResetOffsets", "late groups.Delete"} {
 		if stats[name] == 0 {
 			t.Errorf("no schedule led to %q: the model does not reach what it is for", name)
 		}

@@ -20,6 +20,7 @@ type process struct {
 	paused, ended bool
 	share         *Share // the newest that it was told; nil: it has not joined
 	request       int    // its newest join or heartbeat: no other answer counts
+	answered      int    // the newest that was answered: copies of its answer come too late
 	running       map[Partition]*work
 	stopped       map[Partition]uint64 // the newest epoch under which it will not work on a partition again
 }
@@ -39,7 +40,20 @@ func (p *process) beat() Request {
 	if p.share == nil {
 		return Join{Member: p.id, Instance: p.instance, Topics: p.topics, SessionTimeout: p.session, RebalanceTimeout: p.rebalance}
 	}
-	return Heartbeat{Member: p.id, Instance: p.instance, Epoch: p.share.Epoch, Released: p.released()}
+	h := Heartbeat{Member: p.id, Instance: p.instance, Epoch: p.share.Epoch, Released: p.released()}
+	if !slices.Equal(p.share.Topics, p.wants()) {
+		h.Topics = p.topics
+	}
+	return h
+}
+
+// wants lists the topics to which it would subscribe.
+func (p *process) wants() (ids []uuid.UUID) {
+	for _, t := range p.topics {
+		ids = append(ids, t.ID)
+	}
+	slices.SortFunc(ids, compareIDs)
+	return ids
 }
 
 // released lists what its share still lists and it has stopped for good. While it works on a partition at all, it releases nothing of it.

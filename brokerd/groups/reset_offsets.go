@@ -38,9 +38,15 @@ func (r ResetOffsets) decide(t *turn) Reply {
 		return Reply{Err: err}
 	}
 	for _, o := range r.Offsets {
-		known := t.topic(o.Topic)
-		if o.Partition.Partition < 0 || o.Partition.Partition >= PartitionsMax || known != nil && t.slot(o.Partition) == nil || o.Offset < NoOffset || len(o.Metadata) > MetadataBytesMax {
-			return Reply{Err: t.invalidOffset(o.Partition, o.Offset, o.Metadata)}
+		partitions := PartitionsMax
+		if known := t.topic(o.Topic); known != nil {
+			partitions = len(known.slots)
+		}
+		if n := o.Partition.Partition; n < 0 || int(n) >= partitions {
+			return Reply{Err: t.refuse(ErrInvalid, "topic %s has no partition %d", o.Topic, n)}
+		}
+		if err := t.checkOffset(o.Partition, o.Offset, NoOffset, o.Metadata); err != nil {
+			return Reply{Err: err}
 		}
 	}
 	before, offsets, grown := maps.Clone(t.commits), t.offsets, t.grown
@@ -71,7 +77,13 @@ func (t *turn) checkSum(bytes int) error {
 	return nil
 }
 
-func (t *turn) invalidOffset(p Partition, offset int64, metadata string) error {
-	return t.refuse(ErrInvalid, "partition %d of topic %s, offset %d with %d bytes of metadata: partitions are below %d, offsets are not negative, and metadata has at most %d bytes",
-		p.Partition, p.Topic, offset, len(metadata), PartitionsMax, MetadataBytesMax)
+// checkOffset refuses offsets that cannot be committed, below the lowest one that can.
+func (t *turn) checkOffset(p Partition, offset, lowest int64, metadata string) error {
+	switch {
+	case offset < lowest:
+		return t.refuse(ErrInvalid, "partition %d of topic %s: %d is no offset: they count from 0", p.Partition, p.Topic, offset)
+	case len(metadata) > MetadataBytesMax:
+		return t.refuse(ErrInvalid, "partition %d of topic %s: %d bytes of metadata, at most %d are possible", p.Partition, p.Topic, len(metadata), MetadataBytesMax)
+	}
+	return nil
 }

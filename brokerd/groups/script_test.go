@@ -383,6 +383,9 @@ func (s *script) reply(r Request, reply Reply) {
 		}
 		var b strings.Builder
 		fmt.Fprintf(&b, "epoch %d", reply.Share.Epoch)
+		if h, ok := r.(Heartbeat); ok && len(h.Topics) > 0 {
+			fmt.Fprintf(&b, ", subscribes to %s", strings.Trim(fmt.Sprint(reply.Share.Topics), "[]"))
+		}
 		for _, a := range reply.Share.Assigned {
 			fmt.Fprintf(&b, ", has %s/%d@%d", a.Topic, a.Partition.Partition, a.Epoch)
 			if a.Offset != NoOffset {

@@ -1,6 +1,7 @@
 package groups
 
 import (
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,6 +13,7 @@ import (
 // assigns and on nothing else. Once it has stopped an assignment it never takes it up again.
 type Share struct {
 	Epoch            uint64       // the member's, to be sent with its heartbeats and commits
+	Topics           []uuid.UUID  // to which it subscribes, ascending. If it wants others, its next heartbeat says so
 	Assigned         []Start      // by partition; empty: the member stands by
 	Revoked          []Assignment // that the member has to stop, and to tell of in Heartbeat.Released
 	SessionTimeout   time.Duration
@@ -57,7 +59,7 @@ func (t *turn) answer() {
 
 // share is what a member has, and has to give up.
 func (t *turn) share(m *member) *Share {
-	s := &Share{Epoch: m.epoch, SessionTimeout: m.session, RebalanceTimeout: m.rebalance}
+	s := &Share{Epoch: m.epoch, Topics: slices.Clone(m.topics), SessionTimeout: m.session, RebalanceTimeout: m.rebalance}
 	for _, topic := range t.allTopics() {
 		for p := range topic.slots {
 			slot := &topic.slots[p]

@@ -36,7 +36,7 @@ func (t *turn) checkTopics(topics []Topic) error {
 	return nil
 }
 
-// subscribe sets the topics of a member. They have been checked.
+// subscribe sets the topics to which a member subscribes. They have been checked.
 func (t *turn) subscribe(m *member, topics []Topic) {
 	ids := make([]uuid.UUID, len(topics))
 	for i, topic := range topics {
@@ -49,9 +49,15 @@ func (t *turn) subscribe(m *member, topics []Topic) {
 	}
 	slices.SortFunc(ids, compareIDs)
 	if !slices.Equal(ids, m.topics) {
-		t.edit(m).topics = ids
-		t.retarget = true
+		t.setTopics(m, ids)
 	}
+}
+
+// setTopics moves the member to the epoch of this transition, also when its partitions stay: so it is told, and what was sent before is known as old.
+func (t *turn) setTopics(m *member, ids []uuid.UUID) {
+	m = t.edit(m)
+	m.topics, m.epoch = ids, t.epoch
+	t.retarget = true
 }
 
 func newTopic(t Topic) *topic { return &topic{id: t.ID, slots: make([]slot, t.Partitions)} }

@@ -125,7 +125,7 @@ func (t *turn) sweep() {
 	}
 }
 
-// advance moves the members whose share changed to the epoch of this transition.
+// advance moves the members whose share changed to the epoch of this transition. Those whose topics changed are there already.
 func (t *turn) advance() {
 	moved := map[uint64]bool{}
 	for id, topic := range t.topics {
@@ -150,7 +150,7 @@ func (t *turn) advance() {
 		}
 	}
 	for _, m := range t.everyone() {
-		if moved[m.number] || m.epoch == 0 {
+		if moved[m.number] || m.epoch == t.epoch {
 			t.edit(m).epoch = t.epoch
 			t.changed = append(t.changed, m.id)
 		}

@@ -22,9 +22,9 @@ type world struct {
 	open     *openTurn
 	replies  []answer // under way
 
-	committers map[Assignment]uuid.UUID
-	offsets    map[Partition]int64
-	stats      map[string]int
+	sent  []message // all that ever was
+	judge *judge
+	stats map[string]int
 }
 
 type message struct {
@@ -37,6 +37,8 @@ type message struct {
 type openTurn struct {
 	decision Decision
 	messages []message
+	before   *group
+	fate     *fate
 }
 
 type answer struct {
@@ -45,7 +47,7 @@ type answer struct {
 }
 
 func newWorld(stats map[string]int) *world {
-	return &world{c: New(Limits{}), log: newLedger(), now: time.Unix(0, 0), committers: map[Assignment]uuid.UUID{}, offsets: map[Partition]int64{}, stats: stats}
+	return &world{c: New(Limits{}), log: newLedger(), now: time.Unix(0, 0), judge: newJudge(), stats: stats}
 }
 
 // group is the group as the log has it.
@@ -73,7 +75,13 @@ func (w *world) send(p *process, r Request) {
 			m.number = p.request
 		}
 	}
-	w.requests = append(w.requests, m)
+	w.requests, w.sent = append(w.requests, m), append(w.sent, m)
+}
+
+// late brings a copy of a request from long ago.
+func (w *world) late(i int) {
+	w.queue = append(w.queue, w.sent[i])
+	w.stats[fmt.Sprintf("late %T", w.sent[i].request)]++
 }
 
 // arrive takes a request from the network, or a copy of it.
@@ -85,20 +93,39 @@ func (w *world) arrive(i int, keep bool) {
 }
 
 // turn decides on what has arrived.
-func (w *world) turn() {
+func (w *world) turn() error {
 	requests := make([]Request, len(w.queue))
 	for i, m := range w.queue {
 		requests[i] = m.request
 	}
 	d := w.c.Decide(w.now, "g", requests)
-	t := &openTurn{d, w.queue[:len(d.Replies):len(d.Replies)]}
+	t := &openTurn{decision: d, messages: w.queue[:len(d.Replies):len(d.Replies)], before: w.snapshot()}
 	w.queue = w.queue[len(d.Replies):]
 	w.stats["expired"] += len(d.Expired)
+	var err error
+	if t.fate, err = w.judge.decided(w.now, t.before, t, len(w.queue) == 0); err != nil {
+		return err
+	}
+	next, err := w.next(d)
+	if err != nil {
+		return err
+	}
+	if err := w.judge.told(next, t); err != nil {
+		return err
+	}
 	if len(d.Records) == 0 {
 		w.answer(t)
-		return
+		return nil
 	}
 	w.open = t
+	return nil
+}
+
+// snapshot is the group as the log has it, and stays so: what is in its maps is replaced, never changed, but for timers.
+func (w *world) snapshot() *group {
+	g := *w.group()
+	g.members, g.topics, g.offsets = maps.Clone(g.members), maps.Clone(g.topics), maps.Clone(g.offsets)
+	return &g
 }
 
 func (w *world) answer(t *openTurn) {
@@ -107,11 +134,10 @@ func (w *world) answer(t *openTurn) {
 	}
 }
 
-// next is the group as the open turn makes it.
-func (w *world) next() (*group, error) {
-	g := *w.group()
-	g.members, g.topics, g.offsets = maps.Clone(g.members), maps.Clone(g.topics), maps.Clone(g.offsets)
-	for _, r := range w.open.decision.Records {
+// next is the group as a turn makes it.
+func (w *world) next(d Decision) (*group, error) {
+	g := w.snapshot()
+	for _, r := range d.Records {
 		k, err := parseKey(string(r.Key))
 		if err == nil {
 			_, err = g.apply(k, r.Value)
@@ -120,7 +146,7 @@ func (w *world) next() (*group, error) {
 			return nil, err
 		}
 	}
-	return &g, nil
+	return g, nil
 }
 
 // assigned is who has each partition.
@@ -149,87 +175,33 @@ func (w *world) process(id uuid.UUID) *process {
 	return nil
 }
 
-// land puts the records of the open turn into the log, and judges the transition by what the processes really do.
+// land puts the records of the open turn into the log, and has it judged.
 func (w *world) land() error {
 	t := w.open
-	reset, deleted := false, false
-	for i, m := range t.messages {
-		if t.decision.Replies[i].Err != nil {
-			continue
-		}
-		switch m.request.(type) {
-		case ResetOffsets:
-			reset = true
-		case Delete:
-			deleted = true
-		}
-	}
 	if err := w.log.append(t.decision.Records); err != nil {
 		return err
 	}
-	next, err := w.next()
+	next, err := w.next(t.decision)
 	if err != nil {
 		return err
 	}
-	after := assigned(next)
-	for a, id := range assigned(w.group()) {
-		if after[a] == id || next.members[id] == nil {
-			continue
-		}
-		// It was taken from a member that stays: the process behind it must have stopped, unless the same one has it under a new epoch.
-		if p := w.process(id); p != nil && p.running[a.Partition] != nil && !reset {
-			return fmt.Errorf("partition %v was taken from a process that works on it: %v", a, p)
-		}
-		w.stats["moved"]++
-	}
-	if deleted {
-		clear(w.offsets)
-	}
-	return w.landOffsets(reset || deleted)
-}
-
-// landOffsets holds that committed offsets go forward, and that all commits of an assignment are one member's.
-func (w *world) landOffsets(reset bool) error {
-	for _, r := range w.open.decision.Records {
-		k, err := parseKey(string(r.Key))
-		if err != nil {
-			return err
-		}
-		if k.kind != kindOffset {
-			continue
-		}
-		at := Partition{k.id, k.part}
-		if r.Value == nil {
-			if !reset {
-				return fmt.Errorf("the offset of %v was removed", at)
-			}
-			delete(w.offsets, at)
-			continue
-		}
-		c, err := decodeCommitted(r.Value)
-		if err != nil {
-			return err
-		}
-		if c.offset < w.offsets[at] && !reset {
-			return fmt.Errorf("the offset of %v goes back from %d to %d", at, w.offsets[at], c.offset)
-		}
-		w.offsets[at] = c.offset
-	}
-	for i, m := range w.open.messages {
-		request, ok := m.request.(CommitOffsets)
-		for j, err := range w.open.decision.Replies[i].Commits {
-			if a := request.Offsets[j].Assignment; ok && err == nil {
-				if by, found := w.committers[a]; found && by != request.Member {
-					return fmt.Errorf("%v has commits of %s and of %s", a, by, request.Member)
-				}
-				w.committers[a] = request.Member
+	moved, err := w.judge.landed(t.before, next, t, w.process)
+	w.stats["moved"] += moved
+	for _, r := range t.decision.Replies {
+		for _, err := range r.Commits {
+			if err == nil {
 				w.stats["committed"]++
 			} else if errors.Is(err, ErrFencedMember) {
 				w.stats["fenced commit"]++
 			}
 		}
 	}
-	return nil
+	for id := range next.members {
+		if p := w.process(id); t.before.members[id] == nil && (p == nil || p.share != nil || p.ended) {
+			w.stats["ghost"]++
+		}
+	}
+	return err
 }
 
 func (w *world) store() error {
@@ -241,13 +213,14 @@ func (w *world) store() error {
 	if err := w.c.Stored(w.now, t.decision, w.log.end()); err != nil {
 		return err
 	}
+	w.judge.stored(w.now, t.before, w.group())
 	w.answer(t)
 	if g := w.group(); g.stored {
 		if err := w.log.verifyGroup(g); err != nil {
 			return err
 		}
 	}
-	return w.judge()
+	return w.working()
 }
 
 func (w *world) refuse() error {
@@ -275,51 +248,54 @@ func (w *world) failover(landed bool) error {
 	if err := w.c.Restarted(w.now, w.log.end()); err != nil {
 		return err
 	}
-	return w.judge()
+	w.judge.restarted(w.now, w.group())
+	return w.working()
 }
 
-// judge holds at all times: who is a member works on what it has and on nothing else. So no two members work on a partition at once.
-func (w *world) judge() error {
-	g := w.group()
-	for _, p := range w.processes {
-		m := g.members[p.id]
-		if m == nil {
-			continue
-		}
-		for at, work := range p.running {
-			t := g.topics[at.Topic]
-			if t == nil || t.slots[at.Partition].owner != m.number || t.slots[at.Partition].epoch < work.epoch {
-				return fmt.Errorf("%v, which is not its: partition %v under epoch %d\n%s", p, at, work.epoch, dump(w.c))
-			}
-		}
+func (w *world) working() error {
+	if err := w.judge.working(w.group(), w.processes); err != nil {
+		return fmt.Errorf("%w\n%s", err, dump(w.c))
 	}
 	return nil
 }
 
 // hear gives an answer to its process, if that still waits for it.
-func (w *world) hear(i int) {
+func (w *world) hear(i int) error {
 	a := w.replies[i]
 	w.replies = slices.Delete(w.replies, i, i+1)
 	p := a.from
 	if p == nil || !p.awake() || p.id != a.member {
-		return
+		return nil
 	}
 	switch r := a.request.(type) {
 	case Join, Heartbeat:
-		if a.number == p.request {
+		if a.number == p.request && a.number > p.answered {
+			p.answered = a.number
 			p.told(a.reply)
 		}
 	case CommitOffsets:
 		if a.reply.Err != nil {
 			p.refused(a.reply.Err)
-			return
+			break
 		}
 		for j, err := range a.reply.Commits {
-			if work := p.running[r.Offsets[j].Partition]; err != nil && work != nil && errors.Is(err, ErrFencedMember) {
+			if work := p.running[r.Offsets[j].Partition]; err != nil && work != nil && work.epoch == r.Offsets[j].Epoch && errors.Is(err, ErrFencedMember) {
 				work.stopping = true
 			}
 		}
 	}
+	if p.ended && !w.rivals(p, a.member) {
+		return fmt.Errorf("%v was told to end, as instance %q, which nobody else was: %w", a.member, p.instance, a.reply.Err)
+	}
+	return nil
+}
+
+// rivals says whether the name of a member was ever asked for under another id: by another process, or by the same one before or after it expired.
+func (w *world) rivals(p *process, id uuid.UUID) bool {
+	return slices.ContainsFunc(w.sent, func(m message) bool {
+		j, ok := m.request.(Join)
+		return ok && j.Instance == p.instance && j.Member != id
+	})
 }
 
 // flow lets everything that is under way come to its end.
@@ -329,7 +305,9 @@ func (w *world) flow() error {
 			w.arrive(0, false)
 		}
 		if w.open == nil {
-			w.turn()
+			if err := w.turn(); err != nil {
+				return err
+			}
 		}
 		if w.open != nil {
 			if err := w.store(); err != nil {
@@ -337,10 +315,12 @@ func (w *world) flow() error {
 			}
 		}
 		for len(w.replies) > 0 {
-			w.hear(0)
+			if err := w.hear(0); err != nil {
+				return err
+			}
 		}
 	}
-	return w.judge()
+	return w.working()
 }
 
 // round is a second in which nothing goes wrong.
@@ -360,12 +340,17 @@ func (w *world) round() error {
 	}
 	w.queue = append(w.queue, w.requests...)
 	w.requests = nil
-	w.turn()
+	if w.open == nil {
+		if err := w.turn(); err != nil {
+			return err
+		}
+	}
 	return w.flow()
 }
 
-// heal ends all faults. Before long every partition that somebody wants is worked on by one process, evenly, and nothing moves any more.
-func (w *world) heal() error {
+// heal ends all faults, but for copies of what was sent, which come in the first seconds. Before long every partition that somebody wants is worked on
+// by one process, evenly, and nothing moves any more.
+func (w *world) heal(copies []int) error {
 	for _, p := range w.processes {
 		p.paused = false
 	}
@@ -377,8 +362,17 @@ func (w *world) heal() error {
 		if seconds > 40 {
 			return fmt.Errorf("after %d seconds: %w\n%s", seconds, unsettled, dump(w.c))
 		}
+		if len(copies) > 0 {
+			if n := len(w.sent); n > 0 {
+				w.late(copies[0] % n)
+			}
+			copies = copies[1:]
+		}
 		if err := w.round(); err != nil {
 			return err
+		}
+		if len(copies) > 0 {
+			continue
 		}
 		unsettled = w.settled()
 	}
@@ -391,13 +385,13 @@ func (w *world) heal() error {
 	if w.group().epoch != epoch {
 		return fmt.Errorf("the group goes on from epoch %d to %d", epoch, w.group().epoch)
 	}
-	if working := len(w.working()); working == 0 != (end == w.log.end()) {
+	if working := len(w.busy()); working == 0 != (end == w.log.end()) {
 		return fmt.Errorf("the log grew from %d to %d while %d partitions were worked on", end, w.log.end(), working)
 	}
 	return w.log.verify(w.c)
 }
 
-func (w *world) working() map[Partition]*process {
+func (w *world) busy() map[Partition]*process {
 	working := map[Partition]*process{}
 	for _, p := range w.processes {
 		for at := range p.running {
@@ -410,7 +404,7 @@ func (w *world) working() map[Partition]*process {
 }
 
 func (w *world) settled() error {
-	g, working := w.group(), w.working()
+	g, working := w.group(), w.busy()
 	wanted := map[Partition]bool{}
 	loads := map[string][]int{}
 	living := 0
@@ -419,8 +413,12 @@ func (w *world) settled() error {
 			continue
 		}
 		living++
-		if g.members[p.id] == nil {
+		m := g.members[p.id]
+		if m == nil {
 			return fmt.Errorf("%v is no member", p)
+		}
+		if wants := p.wants(); !slices.Equal(m.topics, wants) {
+			return fmt.Errorf("%v subscribes to %v, it wants %v", p, m.topics, wants)
 		}
 		for _, t := range p.topics {
 			for i := range t.Partitions {
