@@ -75,6 +75,26 @@ var floors = []floor{
 	},
 
 	{
+		name: "schema",
+		packages: map[string]string{
+			"migrations": "Makes the schema of a PostgreSQL database in which projections keep their checkpoints.",
+		},
+	},
+	{
+		name: "connectors",
+		on:   []string{"schema", "sides", "streams", "log"},
+		packages: map[string]string{
+			"connectors/postgres": "Keeps read models in PostgreSQL: effects and checkpoints in one transaction.",
+		},
+	},
+	{
+		name: "trials",
+		packages: map[string]string{
+			"internal/pgtest": "Gives tests a PostgreSQL of their own.",
+		},
+	},
+
+	{
 		name: "observers",
 		on:   []string{"sides", "streams", "log"},
 		packages: map[string]string{
@@ -212,6 +232,14 @@ var modules = map[string]module{
 	"github.com/google/uuid": {
 		owners: []string{everywhere},
 		why:    "UUIDv7 event ids, and the ids of topics and logs",
+	},
+	"github.com/jackc/pgx/v5": {
+		owners: []string{"connectors/postgres", "migrations", "internal/pgtest"},
+		why:    "PostgreSQL",
+	},
+	"github.com/pressly/goose/v3": {
+		owners: []string{"migrations"},
+		why:    "does migrations once and in order, whoever else tries",
 	},
 	"github.com/klauspost/compress": {
 		owners: []string{"internal/recordbatch"},
