@@ -15,6 +15,7 @@ var (
 	ErrInvalid     = errors.New("projections: the projection is not valid")                   // *InvalidError
 	ErrSinkInUse   = errors.New("projections: the sink belongs to another projection")        //
 	ErrStopTimeout = errors.New("projections: a handler did not finish in time for the stop") //
+	ErrTransient   = errors.New("projections: the sink may succeed if it is asked again")     // *TransientError
 	ErrLogDiverged = commitlog.ErrLogDiverged                                                 // *DivergedError
 	ErrUnreachable = eventstore.ErrUnreachable                                                // *eventstore.UnreachableError
 )
@@ -96,3 +97,13 @@ func (e *DivergedError) Error() string {
 
 // Is reports whether target is ErrLogDiverged.
 func (e *DivergedError) Is(target error) bool { return target == ErrLogDiverged }
+
+// TransientError is what a sink returns when nothing was committed, and the same commit may succeed a moment later: the worker tries again.
+type TransientError struct{ Err error }
+
+func (e *TransientError) Error() string { return e.Err.Error() }
+
+// Is reports whether target is ErrTransient.
+func (e *TransientError) Is(target error) bool { return target == ErrTransient }
+
+func (e *TransientError) Unwrap() error { return e.Err }

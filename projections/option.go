@@ -1,6 +1,9 @@
 package projections
 
-import "time"
+import (
+	"log/slog"
+	"time"
+)
 
 // Option changes how one call of [Run], [CatchUp] or [Rebuild] works.
 type Option func(*options)
@@ -11,10 +14,11 @@ type options struct {
 	bytesMax    int
 	progress    func(Progress)
 	observer    Observer // nil: none
+	logger      *slog.Logger
 }
 
 func newOptions(opts []Option) options {
-	o := options{stopTimeout: 10 * time.Second, eventsMax: 1024, bytesMax: 4 << 20}
+	o := options{stopTimeout: 10 * time.Second, eventsMax: 1024, bytesMax: 4 << 20, logger: slog.New(slog.DiscardHandler)}
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -36,4 +40,9 @@ func CommitMax(events, bytes int) Option {
 // Calls do not overlap; the worker waits for them.
 func OnProgress(fn func(Progress)) Option {
 	return func(o *options) { o.progress = fn }
+}
+
+// Logger has the worker tell there what it does about errors of the moment. Default: nowhere.
+func Logger(l *slog.Logger) Option {
+	return func(o *options) { o.logger = l }
 }

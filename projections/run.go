@@ -104,6 +104,12 @@ func (j *job[T]) prepare(ctx context.Context) (err error) {
 	for event := range j.handlers {
 		j.handled[event] = true
 	}
+	return j.setUp(ctx)
+}
+
+// setUp has the sink set up, unless it is.
+func (j *job[T]) setUp(ctx context.Context) error {
+	p := j.projection
 	if p.setup == nil {
 		return nil
 	}

@@ -55,7 +55,7 @@ const fencedMax = time.Minute
 // own works on a partition for as long as the member has it.
 func (j *job[T]) own(ctx context.Context, a *commitlog.Assignment) error {
 	for {
-		err := j.workOn(ctx, a)
+		err := patiently(ctx, j.options.logger, func() error { return j.workOn(ctx, a) }, "projection", j.projection.ID().String(), "partition", a.Partition)
 		fenced := new(FencedError)
 		switch {
 		case ctx.Err() != nil:
@@ -75,6 +75,9 @@ func (j *job[T]) own(ctx context.Context, a *commitlog.Assignment) error {
 }
 
 func (j *job[T]) workOn(ctx context.Context, a *commitlog.Assignment) (err error) {
+	if err := j.setUp(ctx); err != nil { // once more after a reset
+		return err
+	}
 	feed, err := j.feed(ctx, true) // as of now: another member may have come far since this one began
 	if err != nil {
 		return err

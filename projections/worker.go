@@ -45,12 +45,20 @@ func (w *worker[T]) run(ctx context.Context) (reached bool, err error) {
 			return false, fmt.Errorf("reading partition %d for projection %s: %w", w.partition, w.projection.ID(), err)
 		}
 		began := time.Now()
-		if err := w.observed(work, batch); err != nil {
+		if err := w.patiently(ctx, func() error { return w.observed(work, batch) }); err != nil {
 			return false, err
+		}
+		if ctx.Err() != nil {
+			return false, nil
 		}
 		pace.committed(len(batch), time.Since(began))
 		clear(batch) // the events are the handlers' now; the worker must not keep them alive
 	}
+}
+
+// patiently tries again while the sink says that it may succeed a moment later, until ctx ends: then what was not committed is left.
+func (w *worker[T]) patiently(ctx context.Context, try func() error) error {
+	return patiently(ctx, w.options.logger, try, "projection", w.projection.ID().String(), "partition", w.partition)
 }
 
 // read feeds the queue and says why it ended.
@@ -79,6 +87,9 @@ func (w *worker[T]) project(ctx context.Context, batch []delivery) error {
 	if errors.Is(context.Cause(ctx), ErrStopTimeout) {
 		return fmt.Errorf("%w: projection %s, partition %d: the commit was rolled back after %s and will be done again: %w",
 			ErrStopTimeout, w.projection.ID(), w.partition, w.options.stopTimeout, err)
+	}
+	if errors.Is(err, ErrTransient) {
+		return err // all of it is tried again
 	}
 	if failed > 0 {
 		if _, before := w.commit(ctx, batch[:failed]); before != nil {

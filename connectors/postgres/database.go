@@ -1,0 +1,323 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/strandlog/strand/migrations"
+	"github.com/strandlog/strand/projections"
+)
+
+// Option changes how a sink works.
+type Option func(*database)
+
+// Durable has every commit wait for PostgreSQL's disk, so that readers never see a commit that a crash takes back.
+func Durable() Option { return func(d *database) { d.synchronous = "on" } }
+
+// database is what both sinks have in common: projections, checkpoints and owners.
+type database struct {
+	pool        *pgxpool.Pool
+	synchronous string // synchronous_commit of commits
+
+	mu      sync.Mutex
+	ready   bool          // the migrations are done
+	changed chan struct{} // closed at the next commit of this process; nil while nobody waits
+}
+
+func newDatabase(pool *pgxpool.Pool, options []Option) *database {
+	d := &database{pool: pool, synchronous: "off"}
+	for _, option := range options {
+		option(d)
+	}
+	return d
+}
+
+const (
+	lockTimeout = 2 * time.Second  // of a claim, and of what a handler waits for
+	idleTimeout = 10 * time.Second // of a transaction whose worker does nothing
+)
+
+// check returns once that the migrations are done.
+func (d *database) check(ctx context.Context) error {
+	d.mu.Lock()
+	ready := d.ready
+	d.mu.Unlock()
+	if ready {
+		return nil
+	}
+	if err := migrations.Check(ctx, d.pool); err != nil {
+		return classified(err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ready = true
+	return nil
+}
+
+// within runs fn in a transaction that waits for no lock longer than lockTimeout.
+func (d *database) within(ctx context.Context, fn func(tx pgx.Tx) error) error {
+	if err := d.check(ctx); err != nil {
+		return err
+	}
+	return classified(pgx.BeginFunc(ctx, d.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SELECT set_config('lock_timeout', $1, true)", ms(lockTimeout)); err != nil {
+			return err
+		}
+		return fn(tx)
+	}))
+}
+
+func ms(d time.Duration) string { return fmt.Sprintf("%dms", d.Milliseconds()) }
+
+// own locks the row of a projection version, and makes it if it is not there.
+func own(ctx context.Context, tx pgx.Tx, p projections.ID) (source projections.Source, setUp bool, err error) {
+	if _, err := tx.Exec(ctx, "INSERT INTO strand.projections (name, version) VALUES ($1, $2) ON CONFLICT DO NOTHING", p.Name, p.Version); err != nil {
+		return source, false, err
+	}
+	var topic *string
+	var topicID, logID *uuid.UUID
+	err = tx.QueryRow(ctx, "SELECT topic, topic_id, log_id, set_up FROM strand.projections WHERE name = $1 AND version = $2 FOR UPDATE", p.Name, p.Version).
+		Scan(&topic, &topicID, &logID, &setUp)
+	if topic != nil {
+		source = projections.Source{Topic: *topic, TopicID: *topicID, LogID: *logID}
+	}
+	return source, setUp, err
+}
+
+// claimed is what a claim found.
+type claimed struct {
+	lane int64
+	mark projections.Mark
+}
+
+// claim makes the caller the owner of a partition. create makes what it writes to, if that is not there.
+func (d *database) claim(ctx context.Context, c projections.Claim, create func(tx pgx.Tx) error) (got claimed, err error) {
+	if err := checkName(c.ID()); err != nil {
+		return got, err
+	}
+	for try := 0; ; try++ {
+		err = d.within(ctx, func(tx pgx.Tx) error {
+			got, err = take(ctx, tx, c)
+			if err == nil && create != nil {
+				err = create(tx)
+			}
+			return err
+		})
+		said, ok := errors.AsType[*pgconn.PgError](err)
+		if !ok || said.Code != "55P03" || try > 0 {
+			return got, err
+		}
+		if err := d.endStuck(ctx, c); err != nil {
+			return got, classified(err)
+		}
+	}
+}
+
+func take(ctx context.Context, tx pgx.Tx, c projections.Claim) (got claimed, err error) {
+	source, _, err := own(ctx, tx, c.ID())
+	switch {
+	case err != nil:
+		return got, err
+	case source == (projections.Source{}):
+		if _, err := tx.Exec(ctx, "UPDATE strand.projections SET topic = $3, topic_id = $4, log_id = $5 WHERE name = $1 AND version = $2",
+			c.Projection, c.Version, c.Topic, c.TopicID, c.LogID); err != nil {
+			return got, err
+		}
+	case source != c.Source():
+		return got, &projections.DivergedError{Projection: c.ID(), Topic: c.Topic, Partition: c.Partition,
+			Reason: fmt.Sprintf("the checkpoint belongs to topic %s (id %s, log %s), the worker reads topic %s (id %s, log %s)",
+				source.Topic, source.TopicID, source.LogID, c.Topic, c.TopicID, c.LogID)}
+	}
+	var eventID *uuid.UUID
+	var logEpoch int64
+	err = tx.QueryRow(ctx, `
+		INSERT INTO strand.checkpoints AS c (projection, version, partition, epoch, lane) VALUES ($1, $2, $3, $4, 1)
+		ON CONFLICT (projection, version, partition) DO UPDATE SET epoch = excluded.epoch, lane = c.lane + 1 WHERE c.epoch <= excluded.epoch
+		RETURNING lane, next_offset, log_epoch, event_id`, c.Projection, c.Version, c.Partition, int64(c.Epoch)).Scan(&got.lane, &got.mark.Next, &logEpoch, &eventID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		var owner int64
+		if err := tx.QueryRow(ctx, "SELECT epoch FROM strand.checkpoints WHERE projection = $1 AND version = $2 AND partition = $3", c.Projection, c.Version, c.Partition).Scan(&owner); err != nil {
+			return got, err
+		}
+		return got, &projections.FencedError{Projection: c.ID(), Partition: c.Partition, Epoch: c.Epoch, Owner: uint64(owner)}
+	}
+	got.mark.LogEpoch = uint64(logEpoch)
+	if eventID != nil {
+		got.mark.EventID = *eventID
+	}
+	return got, err
+}
+
+// application names the transactions of a partition's owner in pg_stat_activity.
+func application(c projections.Claim) string {
+	return fmt.Sprintf("strand %s p%d", c.ID(), c.Partition)
+}
+
+// endStuck ends transactions of earlier owners of a partition that do nothing, and hold its checkpoint.
+func (d *database) endStuck(ctx context.Context, c projections.Claim) error {
+	_, err := d.pool.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+		WHERE application_name = left($1, 63) AND datname = current_database() AND state LIKE 'idle in transaction%' AND state_change < now() - interval '1 second'`, application(c))
+	return err
+}
+
+// setUp runs fn once in the life of a projection version, in a transaction that also makes the version's schema.
+func (d *database) setUp(ctx context.Context, p projections.ID, fn func(tx pgx.Tx) error) error {
+	if err := checkName(p); err != nil {
+		return err
+	}
+	return d.within(ctx, func(tx pgx.Tx) error {
+		_, done, err := own(ctx, tx, p)
+		if err != nil || done {
+			return err
+		}
+		if err := createSchema(ctx, tx, p); err != nil {
+			return err
+		}
+		if err := fn(tx); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "UPDATE strand.projections SET set_up = true WHERE name = $1 AND version = $2", p.Name, p.Version); err != nil {
+			return err
+		}
+		return showFirst(ctx, tx, p)
+	})
+}
+
+// createSchema makes the schema of a projection version, and has the transaction find its tables.
+func createSchema(ctx context.Context, tx pgx.Tx, p projections.ID) error {
+	if _, err := tx.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+quote(Schema(p))); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, "SELECT set_config('search_path', $1, true)", searchPath(p))
+	return err
+}
+
+func searchPath(p projections.ID) string { return quote(Schema(p)) + ", public" }
+
+// reset removes what a projection version has written, and fences its owners. The epochs stay.
+func (d *database) reset(ctx context.Context, p projections.ID) error {
+	err := d.within(ctx, func(tx pgx.Tx) error {
+		if _, _, err := own(ctx, tx, p); err != nil {
+			return err
+		}
+		for _, sql := range []string{
+			"UPDATE strand.checkpoints SET next_offset = 0, log_epoch = 0, event_id = NULL, lane = lane + 1 WHERE projection = $1 AND version = $2",
+			"DELETE FROM strand.parked WHERE projection = $1 AND version = $2",
+			"UPDATE strand.projections SET topic = NULL, topic_id = NULL, log_id = NULL, set_up = false WHERE name = $1 AND version = $2",
+		} {
+			if _, err := tx.Exec(ctx, sql, p.Name, p.Version); err != nil {
+				return err
+			}
+		}
+		_, err := tx.Exec(ctx, "DROP SCHEMA IF EXISTS "+quote(Schema(p))+" CASCADE") // with the views that show it
+		return err
+	})
+	d.announce()
+	return err
+}
+
+// announce wakes those of this process that watch.
+func (d *database) announce() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.changed != nil {
+		close(d.changed)
+		d.changed = nil
+	}
+}
+
+func (d *database) next() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.changed == nil {
+		d.changed = make(chan struct{})
+	}
+	return d.changed
+}
+
+// Commits of other processes are asked for: soon after a change, less often when nothing changes.
+const (
+	watchMin = 5 * time.Millisecond
+	watchMax = 200 * time.Millisecond
+)
+
+// watch yields the checkpoints of a projection whenever they have changed.
+func (d *database) watch(ctx context.Context, p projections.ID) iter.Seq2[projections.Checkpoints, error] {
+	return func(yield func(projections.Checkpoints, error) bool) {
+		var last projections.Checkpoints
+		pause := watchMin
+		for first := true; ; first = false {
+			changed := d.next()
+			now, err := d.checkpoints(ctx, p)
+			if errors.Is(err, projections.ErrTransient) && !first && ctx.Err() == nil {
+				now, err = last, nil // the workers wait for the database, too
+			}
+			if err != nil {
+				yield(projections.Checkpoints{}, err)
+				return
+			}
+			if first || now.Source != last.Source || !maps.Equal(now.Partitions, last.Partitions) {
+				if !yield(now, nil) {
+					return
+				}
+				last, pause = now, watchMin
+			}
+			timer := time.NewTimer(pause)
+			select {
+			case <-changed:
+			case <-timer.C:
+				pause = min(2*pause, watchMax)
+			case <-ctx.Done():
+				timer.Stop()
+				yield(projections.Checkpoints{}, ctx.Err())
+				return
+			}
+			timer.Stop()
+		}
+	}
+}
+
+func (d *database) checkpoints(ctx context.Context, p projections.ID) (now projections.Checkpoints, err error) {
+	if err := d.check(ctx); err != nil {
+		return now, err
+	}
+	now.Partitions = map[int32]projections.Checkpoint{}
+	rows, err := d.pool.Query(ctx, `
+		SELECT p.topic, p.topic_id, p.log_id, c.partition, c.next_offset, c.log_epoch, c.event_id, c.epoch
+		FROM strand.projections p LEFT JOIN strand.checkpoints c ON c.projection = p.name AND c.version = p.version
+		WHERE p.name = $1 AND p.version = $2`, p.Name, p.Version)
+	if err != nil {
+		return now, classified(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var topic *string
+		var topicID, logID, eventID *uuid.UUID
+		var partition *int32
+		var next, logEpoch, epoch *int64
+		if err := rows.Scan(&topic, &topicID, &logID, &partition, &next, &logEpoch, &eventID, &epoch); err != nil {
+			return now, classified(err)
+		}
+		if topic != nil {
+			now.Source = projections.Source{Topic: *topic, TopicID: *topicID, LogID: *logID}
+		}
+		if partition == nil {
+			continue
+		}
+		at := projections.Checkpoint{Mark: projections.Mark{Next: *next, LogEpoch: uint64(*logEpoch)}, Epoch: uint64(*epoch)}
+		if eventID != nil {
+			at.EventID = *eventID
+		}
+		now.Partitions[*partition] = at
+	}
+	return now, classified(rows.Err())
+}

@@ -1,0 +1,101 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/strandlog/strand/projections"
+)
+
+// The codes that the functions of schema strand raise.
+const (
+	codeFenced   = "ST409"
+	codeConflict = "ST410"
+)
+
+// transientCodes are the errors of the moment, by their codes or classes.
+var transientCodes = []string{
+	"08",    // connections
+	"40",    // serialization failures and deadlocks
+	"53",    // no connections, memory or room on the disk
+	"57P",   // the server stops, or starts
+	"58",    // the server's files
+	"25P03", // a transaction that was idle for too long
+	"55P03", // a lock that was held for too long
+}
+
+// classified marks errors of the moment.
+func classified(err error) error {
+	if err == nil || errors.Is(err, projections.ErrTransient) || errors.Is(err, projections.ErrFenced) {
+		return err
+	}
+	if said, ok := errors.AsType[*pgconn.PgError](err); ok {
+		for _, code := range transientCodes {
+			if strings.HasPrefix(said.Code, code) {
+				return &projections.TransientError{Err: err}
+			}
+		}
+		return explained(err, said)
+	}
+	if lost(err) {
+		return &projections.TransientError{Err: err}
+	}
+	return err
+}
+
+// lost says whether a connection could not be made, or is no more.
+func lost(err error) bool {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
+	_, connecting := errors.AsType[*pgconn.ConnectError](err)
+	_, network := errors.AsType[net.Error](err)
+	return connecting || network || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		pgconn.SafeToRetry(err) || errors.Is(err, pgx.ErrTxClosed) || strings.Contains(err.Error(), "conn closed")
+}
+
+// explained adds the way out to what PostgreSQL says.
+func explained(err error, said *pgconn.PgError) error {
+	var hint string
+	switch said.Code {
+	case "42P01", "3F000":
+		hint = "create it in the projection's Setup, and rebuild; or raise the projection's version"
+	case "42703", "42804":
+		hint = "the table is not what the code writes: raise the projection's version, so that it is made anew"
+	case "42501":
+		hint = "grant the role of the connection what it needs"
+	case "22021":
+		hint = "PostgreSQL's text holds no NUL and only valid UTF-8: clean the value in the handler, or keep it as bytes"
+	default:
+		return err
+	}
+	return fmt.Errorf("%w: %s", err, hint)
+}
+
+// fenced is the FencedError that the database's refusal is, nil if it is none.
+func fenced(err error, c projections.Claim) error {
+	said, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || said.Code != codeFenced {
+		return nil
+	}
+	owner, _ := strconv.ParseUint(said.Detail, 10, 64)
+	return &projections.FencedError{Projection: c.ID(), Partition: c.Partition, Epoch: c.Epoch, Owner: owner}
+}
+
+func conflict(err error) bool {
+	said, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && said.Code == codeConflict
+}
+
+// missing says whether there is no such table or schema.
+func missing(err error) bool {
+	said, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (said.Code == "42P01" || said.Code == "3F000")
+}

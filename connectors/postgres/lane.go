@@ -1,0 +1,100 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/strandlog/strand/projections"
+)
+
+// lane is a claimed partition: what the lanes of both sinks have in common.
+type lane struct {
+	*database
+	claim  projections.Claim
+	number int64
+	mark   projections.Mark
+	closed bool
+}
+
+// Checkpoint is the mark of the last commit.
+func (l *lane) Checkpoint() projections.Mark { return l.mark }
+
+// Close releases the lane.
+func (l *lane) Close() error {
+	l.closed = true
+	return nil
+}
+
+var errClosed = errors.New("commit on a closed lane")
+
+// admit refuses what no lane commits.
+func (l *lane) admit(next projections.Mark) error {
+	switch {
+	case l.closed:
+		return errClosed
+	case next.Next < l.mark.Next:
+		return fmt.Errorf("a checkpoint cannot go back from %d to %d", l.mark.Next, next.Next)
+	}
+	return nil
+}
+
+// begin queues what every commit begins with: it ends the transaction if the lane has lost its partition.
+func (l *lane) begin(b *pgx.Batch, next projections.Mark) {
+	b.Queue("SELECT set_config('synchronous_commit', $1, true), set_config('lock_timeout', $2, true)", l.synchronous, ms(lockTimeout))
+	var eventID *uuid.UUID
+	if next.EventID != uuid.Nil {
+		eventID = &next.EventID
+	}
+	b.Queue("SELECT strand.advance($1, $2, $3, $4, $5, $6, $7, $8)",
+		l.claim.Projection, l.claim.Version, l.claim.Partition, l.number, l.mark.Next, next.Next, int64(next.LogEpoch), eventID)
+}
+
+// end is what a commit comes to whose transaction ended with err.
+func (l *lane) end(ctx context.Context, next projections.Mark, err error) error {
+	if err == nil {
+		l.mark = next
+		l.announce()
+		return nil
+	}
+	if refused := fenced(err, l.claim); refused != nil {
+		return refused
+	}
+	if _, said := errors.AsType[*pgconn.PgError](err); said || !lost(err) || pgconn.SafeToRetry(err) {
+		return classified(err) // nothing was committed
+	}
+	return l.learn(ctx, next, err)
+}
+
+// mine returns cause, or that the lane was fenced, which may be why a table is not there any more.
+func (l *lane) mine(ctx context.Context, cause error) error {
+	var number, epoch int64
+	err := l.pool.QueryRow(ctx, "SELECT lane, epoch FROM strand.checkpoints WHERE projection = $1 AND version = $2 AND partition = $3",
+		l.claim.Projection, l.claim.Version, l.claim.Partition).Scan(&number, &epoch)
+	if err == nil && number != l.number {
+		return &projections.FencedError{Projection: l.claim.ID(), Partition: l.claim.Partition, Epoch: l.claim.Epoch, Owner: uint64(epoch)}
+	}
+	return cause
+}
+
+// learn finds out whether a commit took place whose answer was lost. One that is still on its way fences the next try, because its checkpoint is then not
+// the expected one.
+func (l *lane) learn(ctx context.Context, next projections.Mark, cause error) error {
+	var number, at, epoch int64
+	err := l.pool.QueryRow(ctx, "SELECT lane, next_offset, epoch FROM strand.checkpoints WHERE projection = $1 AND version = $2 AND partition = $3",
+		l.claim.Projection, l.claim.Version, l.claim.Partition).Scan(&number, &at, &epoch)
+	switch {
+	case err != nil:
+		return &projections.TransientError{Err: errors.Join(cause, err)}
+	case number != l.number:
+		return &projections.FencedError{Projection: l.claim.ID(), Partition: l.claim.Partition, Epoch: l.claim.Epoch, Owner: uint64(epoch)}
+	case at == next.Next && next.Next != l.mark.Next:
+		l.mark = next
+		l.announce()
+		return nil
+	}
+	return &projections.TransientError{Err: cause}
+}

@@ -1,0 +1,72 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/strandlog/strand/projections"
+)
+
+// Switch has readers see a version of a projection: the views of schema NAME show its tables from then on, all of them at once. They lose whatever was
+// granted on the views of before.
+func Switch(ctx context.Context, pool *pgxpool.Pool, p projections.ID) error {
+	return newDatabase(pool, nil).within(ctx, func(tx pgx.Tx) error { return show(ctx, tx, p) })
+}
+
+// Live is the version of a projection that readers see: 0 when there is none yet.
+func Live(ctx context.Context, pool *pgxpool.Pool, name string) (version int, err error) {
+	err = pool.QueryRow(ctx, "SELECT version FROM strand.live WHERE name = $1", name).Scan(&version)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, nil
+	}
+	return version, classified(err)
+}
+
+// showFirst shows a version if none is shown, or this one is.
+func showFirst(ctx context.Context, tx pgx.Tx, p projections.ID) error {
+	var live int
+	err := tx.QueryRow(ctx, "SELECT version FROM strand.live WHERE name = $1", p.Name).Scan(&live)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && live == p.Version {
+		return show(ctx, tx, p)
+	}
+	return err
+}
+
+// show makes the views of a version's tables.
+func show(ctx context.Context, tx pgx.Tx, p projections.ID) error {
+	views := quote(Views(p.Name))
+	if _, err := tx.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+views); err != nil {
+		return err
+	}
+	old, err := names(ctx, tx, Views(p.Name), "v")
+	if err != nil {
+		return err
+	}
+	for _, view := range old {
+		if _, err := tx.Exec(ctx, "DROP VIEW IF EXISTS "+views+"."+quote(view)); err != nil {
+			return err
+		}
+	}
+	tables, err := names(ctx, tx, Schema(p), "r", "p", "v", "m")
+	if err != nil {
+		return err
+	}
+	for _, table := range tables {
+		if _, err := tx.Exec(ctx, "CREATE VIEW "+views+"."+quote(table)+" AS SELECT * FROM "+quote(Schema(p), table)); err != nil {
+			return err
+		}
+	}
+	_, err = tx.Exec(ctx, "INSERT INTO strand.live (name, version) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET version = excluded.version, switched = now()", p.Name, p.Version)
+	return err
+}
+
+// names lists the relations of some kinds in a schema.
+func names(ctx context.Context, tx pgx.Tx, schema string, kinds ...string) ([]string, error) {
+	rows, err := tx.Query(ctx, "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident($1)) AND relkind::text = ANY($2) ORDER BY relname", schema, kinds)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}

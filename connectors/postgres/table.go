@@ -1,0 +1,178 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"reflect"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/strandlog/strand/projections"
+)
+
+// TableName is the name of the table in the schema of a projection version that a [Table] writes, and of the view that shows it.
+const TableName = "rows"
+
+// Table keeps the rows of folds in a table: the key of each as text, and a column for each exported field of Row, named in lower case with underscores,
+// or by a tag such as `db:"name"`. Integers are bigint, floats double precision, then text, boolean, bytea, timestamptz and uuid; everything else is jsonb.
+// A Row that is no struct has one column, value. The table is made with the projection's version: raise that when Row changes.
+type Table[Row any] struct {
+	database *database
+	columns  []column
+	broken   error // why Row cannot be stored
+}
+
+// NewTable makes a sink on a pool, which should have a connection for each partition that the process works on, and one more.
+func NewTable[Row any](pool *pgxpool.Pool, options ...Option) *Table[Row] {
+	columns, err := columnsOf(reflect.TypeFor[Row]())
+	return &Table[Row]{database: newDatabase(pool, options), columns: columns, broken: err}
+}
+
+// Claim implements [projections.Sink].
+func (t *Table[Row]) Claim(ctx context.Context, c projections.Claim) (projections.Lane[*projections.Rows[Row]], error) {
+	if t.broken != nil {
+		return nil, t.broken
+	}
+	got, err := t.database.claim(ctx, c, func(tx pgx.Tx) error { return t.create(ctx, tx, c.ID()) })
+	if err != nil {
+		return nil, err
+	}
+	t.database.announce()
+	return &tableLane[Row]{lane: lane{database: t.database, claim: c, number: got.lane, mark: got.mark}, table: t, sql: newStatements(c.ID(), t.columns)}, nil
+}
+
+// create makes the table, unless it is there, and refuses one that is not what Row needs.
+func (t *Table[Row]) create(ctx context.Context, tx pgx.Tx, p projections.ID) error {
+	rows, err := tx.Query(ctx, "SELECT column_name || ' ' || data_type FROM information_schema.columns WHERE table_schema = $1 AND table_name = $2 ORDER BY ordinal_position", Schema(p), TableName)
+	if err != nil {
+		return err
+	}
+	is, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	want := []string{keyColumn + " text", stampColumn + " bigint"}
+	for _, c := range t.columns {
+		typ := c.typ
+		if typ == "timestamptz" {
+			typ = "timestamp with time zone"
+		}
+		want = append(want, c.name+" "+typ)
+	}
+	switch {
+	case slices.Equal(is, want):
+		return nil
+	case len(is) > 0:
+		return fmt.Errorf("postgres: table %s has the columns %s, and %v needs %s: raise the projection's version, so that a new table is made",
+			quote(Schema(p), TableName), strings.Join(is, ", "), reflect.TypeFor[Row](), strings.Join(want, ", "))
+	}
+	if err := createSchema(ctx, tx, p); err != nil {
+		return err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "CREATE TABLE %s (%s text PRIMARY KEY, %s bigint NOT NULL", quote(Schema(p), TableName), keyColumn, stampColumn)
+	for _, c := range t.columns {
+		fmt.Fprintf(&b, ", %s %s", quote(c.name), c.typ)
+		if c.kind != asJSON && c.kind != asBytes { // a nil slice is null
+			b.WriteString(" NOT NULL")
+		}
+	}
+	b.WriteString(") WITH (fillfactor = 85)")
+	if _, err := tx.Exec(ctx, b.String()); err != nil {
+		return err
+	}
+	return showFirst(ctx, tx, p)
+}
+
+// Setup implements [projections.Sink]. What fn changes is written when it has returned.
+func (t *Table[Row]) Setup(ctx context.Context, p projections.ID, fn func(*projections.Rows[Row]) error) error {
+	if t.broken != nil {
+		return t.broken
+	}
+	return t.database.setUp(ctx, p, func(tx pgx.Tx) error {
+		if err := t.create(ctx, tx, p); err != nil {
+			return err
+		}
+		c := newCommit[Row](t.columns, newStatements(p, t.columns), tx)
+		rows := projections.NewRows(c.load)
+		if err := fn(rows); err != nil {
+			return err
+		}
+		b := &pgx.Batch{}
+		if err := c.write(b, rows.Changes()); err != nil {
+			return err
+		}
+		return tx.SendBatch(ctx, b).Close()
+	})
+}
+
+// Watch implements [projections.Sink].
+func (t *Table[Row]) Watch(ctx context.Context, p projections.ID) iter.Seq2[projections.Checkpoints, error] {
+	return t.database.watch(ctx, p)
+}
+
+// Reset implements [projections.Sink].
+func (t *Table[Row]) Reset(ctx context.Context, p projections.ID) error {
+	return t.database.reset(ctx, p)
+}
+
+// Get reads the row of a key as it was committed last.
+func (t *Table[Row]) Get(ctx context.Context, p *projections.Projection[*projections.Rows[Row]], key string) (row Row, ok bool, err error) {
+	if t.broken != nil {
+		return row, false, t.broken
+	}
+	c := newCommit[Row](t.columns, newStatements(p.ID(), t.columns), t.database.pool)
+	err = c.load(ctx, []string{key}, func(_ string, found Row) { row, ok = found, true })
+	return row, ok, classified(err)
+}
+
+type tableLane[Row any] struct {
+	lane
+	table *Table[Row]
+	sql   *statements
+}
+
+// Commit implements [projections.Lane]. A commit whose rows another partition has changed meanwhile is done again.
+func (l *tableLane[Row]) Commit(ctx context.Context, next projections.Mark, fn func(*projections.Rows[Row]) error) error {
+	if err := l.admit(next); err != nil {
+		return err
+	}
+	for {
+		c := newCommit[Row](l.table.columns, l.sql, l.pool)
+		rows := projections.NewRows(c.load)
+		if err := fn(rows); err != nil {
+			if missing(err) {
+				err = l.mine(ctx, err)
+			}
+			return classified(err)
+		}
+		b := &pgx.Batch{}
+		l.begin(b, next)
+		if err := c.write(b, rows.Changes()); err != nil {
+			return err
+		}
+		err := l.pool.SendBatch(ctx, b).Close()
+		if conflict(err) && ctx.Err() == nil {
+			continue
+		}
+		return l.end(ctx, next, err)
+	}
+}
+
+var errNUL = errors.New("PostgreSQL's text holds no NUL: clean the value in the fold, or keep it as bytes")
+
+// checkText refuses what PostgreSQL's text cannot hold.
+func checkText(text string) error {
+	switch {
+	case strings.IndexByte(text, 0) >= 0:
+		return errNUL
+	case !utf8.ValidString(text):
+		return errors.New("PostgreSQL's text holds only valid UTF-8: clean the value in the fold, or keep it as bytes")
+	}
+	return nil
+}
