@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/google/uuid"
 	"github.com/strandlog/strand/commitlog"
 )
 
@@ -54,6 +55,7 @@ var (
 
 // UnknownTypeError names an event that no schema of the store describes, although its category is given. It is an ErrUnknownType.
 type UnknownTypeError struct {
+	ID       uuid.UUID
 	Type     string // empty: the record has none
 	Stream   StreamName
 	Version  int64
@@ -94,6 +96,7 @@ func (e *NotRegisteredError) Is(target error) bool { return target == ErrNotRegi
 
 // DecodeError names an event whose data does not fit its type. It is an ErrDecode.
 type DecodeError struct {
+	ID       uuid.UUID
 	Type     string
 	Stream   StreamName
 	Version  int64

@@ -37,6 +37,8 @@ CREATE TABLE strand.parked (
 	event_id   uuid    NOT NULL,
 	event_type text    NOT NULL,
 	error      text,                        -- why; null: it waits behind one that has a reason
+	skipped    boolean NOT NULL DEFAULT false, -- nothing waits behind it
+	retry      boolean NOT NULL DEFAULT false, -- an operator asked for another attempt, from this event on
 	attempts   integer NOT NULL DEFAULT 0,
 	parked     timestamptz NOT NULL DEFAULT now(),
 	PRIMARY KEY (projection, version, partition, "offset"),

@@ -14,7 +14,11 @@ type delivery struct {
 	size    int  // bytes that it holds in memory
 	handled bool // a handler wants it; otherwise event is empty and only the mark counts
 	event   eventstore.Event
+	fault   error // why it cannot be handled; nil: it can, as far as is known
 }
+
+// matters says whether more than the mark counts.
+func (d *delivery) matters() bool { return d.handled || d.fault != nil }
 
 // application runs the handlers over one batch, inside a commit.
 type application[T any] struct {

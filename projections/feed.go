@@ -19,6 +19,7 @@ type feed struct {
 	topic   commitlog.Topic
 	id      ID
 	handled map[reflect.Type]bool
+	faults  bool // events that cannot be read are delivered as such; otherwise the first one ends the feed
 	live    bool // goes on with what is appended later; otherwise it ends where the partitions ended when topic was read
 }
 
@@ -41,17 +42,40 @@ func (f *feed) deliveries(ctx context.Context, partition int32, from Mark) iter.
 		if f.live {
 			to = 0
 		}
-		for e, err := range f.events(ctx, partition, start, to) {
-			switch {
-			case err != nil:
-				yield(delivery{}, err)
-				return
-			case e.Position.Offset >= from.Next:
-				if !yield(f.deliver(e), nil) {
+		for again := true; again; {
+			again = false
+			for d, err := range f.places(ctx, partition, start, to) {
+				switch {
+				case err != nil:
+					yield(delivery{}, err)
+					return
+				case d.mark.Next > from.Next:
+					if !yield(d, nil) {
+						return
+					}
+				case d.mark.EventID != from.EventID:
+					yield(delivery{}, f.diverged(partition, "the event at offset %d was %s and is %s", start, from.EventID, d.mark.EventID))
 					return
 				}
-			case e.ID != from.EventID:
-				yield(delivery{}, f.diverged(partition, "the event at offset %d was %s and is %s", start, from.EventID, e.ID))
+				if d.fault != nil { // a read ends with an event that it cannot decode
+					start, again = d.mark.Next, true
+				}
+			}
+		}
+	}
+}
+
+// places reads a partition as deliveries.
+func (f *feed) places(ctx context.Context, partition int32, from, to int64) iter.Seq2[delivery, error] {
+	return func(yield func(delivery, error) bool) {
+		for e, err := range f.events(ctx, partition, from, to) {
+			d := delivery{}
+			if err == nil {
+				d = f.deliver(e)
+			} else if fault, ok := faultOf(err); ok && f.faults {
+				d, err = fault, nil
+			}
+			if !yield(d, err) || err != nil {
 				return
 			}
 		}

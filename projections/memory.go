@@ -29,6 +29,8 @@ type memoryPartition[Row any] struct {
 	mark  Mark
 	epoch uint64
 	owner *memoryLane[Row] // nil after Reset
+
+	aside []ParkedEvent // by offset
 }
 
 // NewMemory gives an empty sink.
@@ -162,7 +164,7 @@ func (m *Memory[Row]) Reset(ctx context.Context, p ID) error {
 	}
 	clear(m.rows)
 	for _, part := range m.parts {
-		part.mark, part.owner = Mark{}, nil
+		part.mark, part.owner, part.aside = Mark{}, nil, nil
 	}
 	m.source, m.setUp = Source{}, false
 	m.announce()
@@ -253,6 +255,8 @@ type memoryLane[Row any] struct {
 	part   *memoryPartition[Row]
 	mark   Mark
 	closed bool
+
+	changes []func([]ParkedEvent) []ParkedEvent // of what is set aside, by the commit under way
 }
 
 func (l *memoryLane[Row]) Checkpoint() Mark { return l.mark }
@@ -274,6 +278,7 @@ func (l *memoryLane[Row]) Commit(ctx context.Context, next Mark, fn func(*Rows[R
 		return err
 	}
 	rows := NewRows(l.sink.load)
+	l.changes = nil
 	if err := fn(rows); err != nil {
 		return err
 	}
@@ -281,6 +286,9 @@ func (l *memoryLane[Row]) Commit(ctx context.Context, next Mark, fn func(*Rows[R
 	return l.guarded(func() {
 		l.sink.write(rows)
 		l.mark, l.part.mark = next, next
+		for _, change := range l.changes {
+			l.part.aside = change(l.part.aside)
+		}
 		l.sink.announce()
 	})
 }

@@ -15,6 +15,8 @@ type options struct {
 	progress    func(Progress)
 	observer    Observer // nil: none
 	logger      *slog.Logger
+	policy      Policy
+	attempts    int // of an event, before the policy applies
 }
 
 func newOptions(opts []Option) options {

@@ -39,7 +39,7 @@ func (q *queue) put(ctx context.Context, d delivery) error {
 func (q *queue) tryPut(d delivery) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if last := len(q.items) - 1; last >= 0 && !d.handled && !q.items[last].handled {
+	if last := len(q.items) - 1; last >= 0 && !d.matters() && !q.items[last].matters() {
 		q.items[last] = d
 		return true
 	}

@@ -127,7 +127,7 @@ func (j *job[T]) feed(ctx context.Context, live bool) (*feed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking up the topic of projection %s: %w", j.projection.ID(), err)
 	}
-	return &feed{store: j.store, topic: topic, id: j.projection.ID(), handled: j.handled, live: live}, nil
+	return &feed{store: j.store, topic: topic, id: j.projection.ID(), handled: j.handled, live: live, faults: j.options.policy != Stop}, nil
 }
 
 // claim takes a partition over.

@@ -19,14 +19,22 @@ type worker[T any] struct {
 	partition  int32
 	options    options
 	meter      *meter
+	parked     parked
 }
 
 // run projects until the feed ends (reached), ctx ends, or something fails. When ctx ends, the commit under way is finished.
 func (w *worker[T]) run(ctx context.Context) (reached bool, err error) {
+	switch err := w.patiently(ctx, func() error { return w.park(ctx) }); {
+	case ctx.Err() != nil:
+		return false, nil
+	case err != nil:
+		return false, err
+	}
 	read, stopReading := context.WithCancel(ctx)
 	queue := newQueue(w.options.eventsMax, w.options.bytesMax)
 	var reader sync.WaitGroup
-	reader.Go(func() { queue.end(w.read(read, queue)) })
+	from := w.lane.Checkpoint()
+	reader.Go(func() { queue.end(w.read(read, from, queue)) })
 	defer reader.Wait()
 	defer stopReading()
 
@@ -35,7 +43,7 @@ func (w *worker[T]) run(ctx context.Context) (reached bool, err error) {
 	pace := newPace(w.options.eventsMax)
 	var batch []delivery
 	for {
-		batch, err = queue.take(ctx, batch[:0], pace.limit, w.options.bytesMax)
+		batch, err = w.take(ctx, work, queue, batch[:0], pace.limit)
 		switch {
 		case ctx.Err() != nil:
 			return false, nil
@@ -62,8 +70,8 @@ func (w *worker[T]) patiently(ctx context.Context, try func() error) error {
 }
 
 // read feeds the queue and says why it ended.
-func (w *worker[T]) read(ctx context.Context, queue *queue) error {
-	for d, err := range w.feed.deliveries(ctx, w.partition, w.lane.Checkpoint()) {
+func (w *worker[T]) read(ctx context.Context, from Mark, queue *queue) error {
+	for d, err := range w.feed.deliveries(ctx, w.partition, from) {
 		if err != nil {
 			return err
 		}
@@ -77,37 +85,76 @@ func (w *worker[T]) read(ctx context.Context, queue *queue) error {
 	return io.EOF
 }
 
-// project commits a batch. If a handler refuses an event, everything before that event is committed without it, so that what
-// is in the sink does not depend on where batches begin.
-func (w *worker[T]) project(ctx context.Context, batch []delivery) error {
-	failed, err := w.commit(ctx, batch)
-	if err == nil {
-		return nil
-	}
-	if errors.Is(context.Cause(ctx), ErrStopTimeout) {
-		return fmt.Errorf("%w: projection %s, partition %d: the commit was rolled back after %s and will be done again: %w",
-			ErrStopTimeout, w.projection.ID(), w.partition, w.options.stopTimeout, err)
-	}
-	if errors.Is(err, ErrTransient) {
-		return err // all of it is tried again
-	}
-	if failed > 0 {
-		if _, before := w.commit(ctx, batch[:failed]); before != nil {
-			return errors.Join(err, before)
+// take waits for deliveries, and meanwhile has an eye on the streams that wait.
+func (w *worker[T]) take(ctx, work context.Context, queue *queue, batch []delivery, limit int) ([]delivery, error) {
+	for {
+		waiting, cancel := ctx, context.CancelFunc(func() {})
+		if len(w.parked.streams) > 0 {
+			if err := w.patiently(ctx, func() error { return w.retry(work) }); err != nil {
+				return nil, err
+			}
+			waiting, cancel = context.WithTimeout(ctx, retryEvery)
+		}
+		got, err := queue.take(waiting, batch, limit, w.options.bytesMax)
+		ended := waiting.Err() != nil && ctx.Err() == nil
+		cancel()
+		if err == nil || !ended || !errors.Is(err, context.DeadlineExceeded) {
+			return got, err
 		}
 	}
-	return err
+}
+
+// project commits a batch, from where the lane is. If a handler refuses an event, everything before that event is committed without it, so that what
+// is in the sink does not depend on where batches begin. Then the policy says what becomes of the event.
+func (w *worker[T]) project(ctx context.Context, batch []delivery) error {
+	at := w.lane.Checkpoint().Next
+	for len(batch) > 0 && batch[0].mark.Next <= at { // an earlier try came that far
+		batch = batch[1:]
+	}
+	for len(batch) > 0 {
+		failed, err := w.commit(ctx, batch)
+		if err == nil {
+			return nil
+		}
+		if errors.Is(context.Cause(ctx), ErrStopTimeout) {
+			return fmt.Errorf("%w: projection %s, partition %d: the commit was rolled back after %s and will be done again: %w",
+				ErrStopTimeout, w.projection.ID(), w.partition, w.options.stopTimeout, err)
+		}
+		if errors.Is(err, ErrTransient) {
+			return err // what is not committed is tried again
+		}
+		if failed > 0 {
+			if _, before := w.commit(ctx, batch[:failed]); before != nil {
+				return errors.Join(err, before)
+			}
+		}
+		if failed < 0 || w.options.policy == Stop {
+			return err
+		}
+		if err := w.refuse(ctx, batch[failed], err); err != nil {
+			return err
+		}
+		batch = batch[failed+1:]
+	}
+	return nil
 }
 
 // commit gives the index of the delivery whose handler failed, or -1.
 func (w *worker[T]) commit(ctx context.Context, batch []delivery) (failed int, err error) {
 	next := batch[len(batch)-1].mark
 	records := next.Next - w.lane.Checkpoint().Next
-	run := application[T]{projection: w.projection, handlers: w.handlers, batch: batch, failed: -1}
-	err = w.lane.Commit(ctx, next, func(tx T) error { return run.apply(ctx, tx) })
+	kept, aside := w.aside(batch)
+	run := application[T]{projection: w.projection, handlers: w.handlers, batch: kept, failed: -1}
+	err = w.lane.Commit(ctx, next, func(tx T) error {
+		if len(aside) > 0 {
+			w.parked.sink.SetAside(aside...)
+		}
+		return run.apply(ctx, tx)
+	})
 	switch {
 	case err == nil:
 		w.meter.add(records)
+		w.parkedEvents(aside)
 		return -1, nil
 	case run.failed >= 0:
 		return run.failed, err

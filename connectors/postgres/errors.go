@@ -29,6 +29,8 @@ var transientCodes = []string{
 	"58",    // the server's files
 	"25P03", // a transaction that was idle for too long
 	"55P03", // a lock that was held for too long
+
+	codeConflict, // rows that another partition, or an operator, has changed meanwhile
 }
 
 // classified marks errors of the moment.

@@ -18,6 +18,8 @@ type lane struct {
 	number int64
 	mark   projections.Mark
 	closed bool
+
+	parking parking // of the commit under way
 }
 
 // Checkpoint is the mark of the last commit.

@@ -58,8 +58,15 @@ func (l *txLane) Commit(ctx context.Context, next projections.Mark, fn func(pgx.
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return l.refused(err)
 	}
+	l.parking = parking{}
 	if err := fn(tx); err != nil {
 		return classified(err)
+	}
+	kept := &pgx.Batch{}
+	if l.keep(kept); kept.Len() > 0 {
+		if err := tx.SendBatch(ctx, kept).Close(); err != nil {
+			return l.refused(err)
+		}
 	}
 	return l.end(ctx, next, tx.Commit(ctx))
 }

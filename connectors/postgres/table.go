@@ -145,6 +145,7 @@ func (l *tableLane[Row]) Commit(ctx context.Context, next projections.Mark, fn f
 	for {
 		c := newCommit[Row](l.table.columns, l.sql, l.pool)
 		rows := projections.NewRows(c.load)
+		l.parking = parking{}
 		if err := fn(rows); err != nil {
 			if missing(err) {
 				err = l.mine(ctx, err)
@@ -156,8 +157,9 @@ func (l *tableLane[Row]) Commit(ctx context.Context, next projections.Mark, fn f
 		if err := c.write(b, rows.Changes()); err != nil {
 			return err
 		}
+		l.keep(b)
 		err := l.pool.SendBatch(ctx, b).Close()
-		if conflict(err) && ctx.Err() == nil {
+		if conflict(err) && len(l.parking.released) == 0 && ctx.Err() == nil {
 			continue
 		}
 		return l.end(ctx, next, err)

@@ -1,0 +1,155 @@
+package projections_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/strandlog/strand/eventstore"
+	"github.com/strandlog/strand/projections"
+)
+
+// TestPark has one stream poisoned: its events wait in order, all others go on, and when the poison is gone they are handled in order.
+func TestPark(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, memory := openStore(t, 1), projections.NewMemory[balance]()
+		bad := &refusing{amount: 666}
+		projection := projections.Define("balances", projections.On(bad.on))
+		stop := start(t, store, projection, memory, projections.OnError(projections.Park, 2))
+		appendTo(t, store, "alice", deposited{1}, deposited{666}, deposited{10})
+		appendTo(t, store, "bob", deposited{5})
+		if err := projections.Await(t.Context(), projection, memory, appendTo(t, store, "alice", deposited{100})); err != nil {
+			t.Fatal(err)
+		}
+		wantAmounts(t, memory, map[string]int64{"alice": 1, "bob": 5})
+		parked := memory.Parked(0)
+		if len(parked) != 3 || parked[0].Offset != 1 || parked[0].Reason == "" || parked[1].Reason != "" || parked[2].Offset != 4 || parked[0].Type != "account.deposited" {
+			t.Fatalf("parked are %+v", parked)
+		}
+
+		retry := func() {
+			t.Helper()
+			if err := memory.Retry(0, "account-alice"); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(3 * time.Second)
+			synctest.Wait()
+		}
+		retry() // it is still refused
+		if parked := memory.Parked(0); len(parked) != 3 || parked[0].Attempts != 1 || parked[0].Retry {
+			t.Fatalf("after another attempt parked are %+v", parked)
+		}
+		bad.cured.Store(true)
+		retry()
+		if parked := memory.Parked(0); len(parked) != 0 {
+			t.Fatalf("after the cure parked are %+v", parked)
+		}
+		wantAmounts(t, memory, map[string]int64{"alice": 777, "bob": 5})
+		if err := projections.Await(t.Context(), projection, memory, appendTo(t, store, "alice", deposited{1000})); err != nil {
+			t.Fatal(err)
+		}
+		wantAmounts(t, memory, map[string]int64{"alice": 1777, "bob": 5})
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestParkedStreamsWaitAcrossWorkers has the next worker know what the one before set aside, whatever its policy.
+func TestParkedStreamsWaitAcrossWorkers(t *testing.T) {
+	store, memory := openStore(t, 2), projections.NewMemory[balance]()
+	bad := &refusing{amount: 666}
+	projection := projections.Define("balances", projections.On(bad.on))
+	appendTo(t, store, "alice", deposited{666})
+	if err := projections.CatchUp(t.Context(), store, projection, memory, projections.OnError(projections.Park, 1)); err != nil {
+		t.Fatal(err)
+	}
+	appendTo(t, store, "alice", deposited{10})
+	if err := projections.CatchUp(t.Context(), store, projection, memory); err != nil {
+		t.Fatal(err)
+	}
+	wantAmounts(t, memory, map[string]int64{})
+}
+
+// TestSkip goes on with the next event of the stream.
+func TestSkip(t *testing.T) {
+	store, memory := openStore(t, 1), projections.NewMemory[balance]()
+	bad := &refusing{amount: 666, panics: true}
+	projection := projections.Define("balances", projections.On(bad.on))
+	appendTo(t, store, "alice", deposited{1}, deposited{666}, deposited{10})
+	if err := projections.CatchUp(t.Context(), store, projection, memory, projections.OnError(projections.Skip, 1)); err != nil {
+		t.Fatal(err)
+	}
+	wantAmounts(t, memory, map[string]int64{"alice": 11})
+	if aside := memory.Parked(0); len(aside) != 1 || !aside[0].Skipped || aside[0].Reason == "" {
+		t.Errorf("set aside are %+v", aside)
+	}
+}
+
+// TestParkWhatCannotBeRead parks an event that the store cannot decode, and handles it once it can.
+func TestParkWhatCannotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := eventstore.NewMemory()
+		type older struct{ Amount string }
+		writer, err := eventstore.Open(t.Context(), log, eventstore.Config{Partitions: 1}, eventstore.Category{Name: "account", Events: map[string]any{"deposited": older{}, "noted": noted{}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := writer.Append(t.Context(), "account-alice", eventstore.Any, older{"seven"}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := writer.Append(t.Context(), "account-bob", eventstore.Any, older{"nine"}, noted{}); err != nil {
+			t.Fatal(err)
+		}
+		reader, err := eventstore.Open(t.Context(), log, eventstore.Config{}, accountEvents())
+		if err != nil {
+			t.Fatal(err)
+		}
+		memory := projections.NewMemory[balance]()
+		if err := projections.CatchUp(t.Context(), reader, balances(), memory, projections.OnError(projections.Park, 1)); err != nil {
+			t.Fatal(err)
+		}
+		if parked := memory.Parked(0); len(parked) != 2 || parked[0].Stream != "account-alice" || parked[1].Stream != "account-bob" {
+			t.Fatalf("parked are %+v", parked)
+		}
+		upcasting := accountEvents()
+		upcasting.Events = map[string]any{"deposited.v2": deposited{}, "withdrawn": withdrawn{}, "noted": noted{}}
+		upcasting.Old = eventstore.Old{"deposited": eventstore.From(func(o older) (deposited, error) {
+			return deposited{int64(len(o.Amount))}, nil
+		})}
+		newer, err := eventstore.Open(t.Context(), log, eventstore.Config{}, upcasting)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := memory.Retry(0, "account-alice"); err != nil {
+			t.Fatal(err)
+		}
+		stop := start(t, newer, balances(), memory)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		wantAmounts(t, memory, map[string]int64{"alice": 5})
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestParkNeedsASinkThatKeeps refuses a policy that the sink cannot follow.
+func TestParkNeedsASinkThatKeeps(t *testing.T) {
+	store := openStore(t, 1)
+	sink := forgetful{projections.NewMemory[balance]()}
+	if err := projections.Run(t.Context(), store, balances(), sink, projections.OnError(projections.Park, 1)); !errors.Is(err, projections.ErrInvalid) {
+		t.Errorf("Run returned %v", err)
+	}
+}
+
+type forgetful struct{ *projections.Memory[balance] }
+
+func (f forgetful) Claim(ctx context.Context, c projections.Claim) (projections.Lane[*projections.Rows[balance]], error) {
+	lane, err := f.Memory.Claim(ctx, c)
+	return struct {
+		projections.Lane[*projections.Rows[balance]]
+	}{lane}, err
+}
