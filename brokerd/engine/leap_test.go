@@ -218,23 +218,35 @@ func TestCopyIsMadeAgain(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(dir, "jetstream", "LOG", "streams", "a")); err != nil {
 		t.Fatal(err)
 	}
-	e := start(t, configs[damaged])
-	if err := e.AwaitCluster(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := e.AwaitCopy(t.Context(), "a"); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the copy is there again", func() bool {
-		n := uint64(0)
-		for m, err := range engine.Inspect(dir, "a") {
-			if err != nil || m.Seq != n+1 {
-				return false
-			}
-			n++
+	startAgain := func() *engine.Engine {
+		t.Helper()
+		e := start(t, configs[damaged])
+		if err := e.AwaitCluster(t.Context()); err != nil {
+			t.Fatal(err)
 		}
-		return n == last
-	})
+		if err := e.AwaitCopy(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the copy is there again", func() bool {
+			n := uint64(0)
+			for m, err := range engine.Inspect(dir, "a") {
+				if err != nil || m.Seq != n+1 {
+					return false
+				}
+				n++
+			}
+			return n == last && e.IsCurrent("a")
+		})
+		return e
+	}
+	stop(t, startAgain())
+
+	// What the stream is, the nodes know from each other.
+	path := filepath.Join(dir, "jetstream", "LOG", "streams", "a", "meta.inf")
+	if err := os.Truncate(path, 100); err != nil {
+		t.Fatal(err)
+	}
+	startAgain()
 }
 
 // TestStuckIsNoticed damages a block while the engine runs, just after it was walked: the server reads it, and counts, here for seconds only. The read

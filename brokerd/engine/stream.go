@@ -223,7 +223,7 @@ func (e *Engine) stream(ctx context.Context, name string) (*streamAnswer, error)
 	var a streamAnswer
 	err := e.call(ctx, "$JS.API.STREAM.INFO."+name, nil, &a)
 	if refused(err, server.JSStreamNotFoundErr) {
-		return nil, &UnknownStreamError{Stream: name}
+		return nil, e.unknown(name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("asking for engine stream %s: %w", name, err)
