@@ -251,7 +251,8 @@ func TestLeapInTheLog(t *testing.T) {
 	if _, err = b.Client().Append(ctx, topics[0], oneEvent("s", 20)); !errors.Is(err, commitlog.ErrCorrupt) || !strings.Contains(err.Error(), blocks[0]) {
 		t.Errorf("appending behind the damage: %v", err)
 	}
-	for _, err = range b.Client().Records(ctx, topics[0], 0, commitlog.Range{}) {
+	for _, e := range b.Client().Records(ctx, topics[0], 0, commitlog.Range{}) {
+		err = e
 	}
 	if !errors.Is(err, commitlog.ErrCorrupt) || !strings.Contains(err.Error(), blocks[0]) || !strings.Contains(err.Error(), fmt.Sprintf("byte %d", at)) {
 		t.Errorf("reading the damage: %v", err)

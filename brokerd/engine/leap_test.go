@@ -74,6 +74,14 @@ func filledStream(t testing.TB) (dir string, last uint64) {
 	return dir, last
 }
 
+// readAll is the error that ends a read.
+func readAll(ctx context.Context, e *engine.Engine, from, to uint64) (end error) {
+	for _, err := range e.Read(ctx, "a", from, to) {
+		end = err
+	}
+	return end
+}
+
 // within fails the test when something takes longer than the promise.
 func within(t testing.TB, d time.Duration, what string, do func(ctx context.Context)) {
 	t.Helper()
@@ -117,11 +125,8 @@ func TestLeapIsMetBeforeTheServer(t *testing.T) {
 			contains(t, err, "put the file back", "in a cluster")
 		}
 		within(t, 2*time.Second, "reading and purging", func(ctx context.Context) {
-			var err error
-			for _, err = range e.Read(ctx, "a", 1, last) {
-			}
-			told("Read", err)
-			_, err = e.ReadOne(ctx, "a", seq)
+			told("Read", readAll(ctx, e, 1, last))
+			_, err := e.ReadOne(ctx, "a", seq)
 			told("ReadOne", err)
 			if at.record > 0 {
 				told("Purge", e.Purge(ctx, "a", seq))
@@ -137,10 +142,8 @@ func TestLeapSparesOtherReads(t *testing.T) {
 	_, seq := flipSequence(t, blocksOf(t, dir, "a")[1], 3, 50)
 	e := start(t, engine.Config{Dir: dir, UnsafeNoSync: true})
 	for _, r := range [][2]uint64{{1, seq - 10}, {last - 10, last}} {
-		for _, err := range e.Read(t.Context(), "a", r[0], r[1]) {
-			if err != nil {
-				t.Errorf("reading %d to %d: %v", r[0], r[1], err)
-			}
+		if err := readAll(t.Context(), e, r[0], r[1]); err != nil {
+			t.Errorf("reading %d to %d: %v", r[0], r[1], err)
 		}
 	}
 	newSession(t, e, "a").fill(last+1, last+3, []byte("x"))
@@ -254,19 +257,14 @@ func TestCopyIsMadeAgain(t *testing.T) {
 func TestStuckIsNoticed(t *testing.T) {
 	dir, last := filledStream(t)
 	e := start(t, engine.Config{Dir: dir, UnsafeNoSync: true})
-	read := func(ctx context.Context, from, to uint64) (err error) {
-		for _, err = range e.Read(ctx, "a", from, to) {
-		}
-		return err
-	}
-	if err := read(t.Context(), 1, last); err != nil {
+	if err := readAll(t.Context(), e, 1, last); err != nil {
 		t.Fatal(err)
 	}
 	path := blocksOf(t, dir, "a")[1]
 	pos, seq := flipSequence(t, path, 3, countsForSeconds)
 	within(t, 5*time.Second, "reading", func(ctx context.Context) {
 		block := new(engine.BlockError)
-		err := read(ctx, seq, last)
+		err := readAll(ctx, e, seq, last)
 		if !errors.Is(err, engine.ErrStuck) || !errors.As(err, &block) || block.Path != path || block.Pos != pos {
 			t.Errorf("reading a block that was damaged meanwhile: %v", err)
 		}
