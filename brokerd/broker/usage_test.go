@@ -20,6 +20,7 @@ type usage struct {
 	goroutines, files int
 	rss, heap, disk   int64 // bytes; the heap is what is alive
 	eventsBytes       int64 // that were appended so far, which stay for ever
+	topicsGone        int64 // that were made and deleted so far
 }
 
 // usageProfiles is the environment variable that names a directory for a profile of the heap at each report.
