@@ -301,3 +301,19 @@ func TestStuckAppendIsNoticed(t *testing.T) {
 		t.Errorf("Probe of an engine that reads what was damaged: %v", err)
 	}
 }
+
+// TestRestartMeetsLeaps: a restart of the store reads what a start reads.
+func TestRestartMeetsLeaps(t *testing.T) {
+	dir, _ := filledStream(t)
+	e := start(t, engine.Config{Dir: dir, UnsafeNoSync: true})
+	path := blocksOf(t, dir, "a")[2]
+	pos, _ := flipSequence(t, path, 3, 50)
+	err := e.Restart(t.Context())
+	block := new(engine.BlockError)
+	if !errors.Is(err, engine.ErrStuck) || !errors.As(err, &block) || block.Path != path || block.Pos != pos {
+		t.Errorf("Restart: %v", err)
+	}
+	if err := e.Probe(); !errors.Is(err, engine.ErrStuck) {
+		t.Errorf("Probe after that: %v", err)
+	}
+}

@@ -19,8 +19,8 @@ const (
 // ErrStuck is what a [StuckError] is.
 var ErrStuck = errors.New("engine is stuck")
 
-// StuckError says that the engine does not come back from what it does, and never will: its store can be neither stopped nor started again, only
-// the process can. It is an ErrStuck.
+// StuckError says that the engine does not come back from what it does, and never will, or would not from what it is to do next: its store can be
+// neither stopped nor started again, only the process can. It is an ErrStuck.
 type StuckError struct {
 	Dir   string
 	Cause error // a *[BlockError], or nil when it is not known
@@ -62,7 +62,7 @@ func (e *Engine) await(answer <-chan []server.HealthzError) ([]server.HealthzErr
 		case <-e.closing:
 			return nil, ErrClosed
 		case <-doubt.C:
-			if err := eachStore(e.leaps.root, checkEnd); err != nil {
+			if err := eachStore(e.leaps.root, checkEnd); errors.Is(err, ErrBlock) {
 				return nil, e.setStuck(err)
 			}
 		case <-stuck.C:
@@ -80,7 +80,7 @@ func (e *Engine) receive(ctx context.Context, sub *nats.Subscription, stream str
 	if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
 		return msg, err
 	}
-	if err := e.leaps.doubt(stream, next, next+pullMessagesMax-1); err != nil {
+	if err := e.leaps.doubt(stream, next, next+pullMessagesMax-1); errors.Is(err, ErrBlock) {
 		return nil, e.setStuck(err)
 	}
 	wait, cancel = context.WithTimeout(ctx, pullSilenceMax-doubtAfter)
