@@ -99,24 +99,24 @@ func (l *leaps) doubt(stream string, from, to uint64) error {
 // lies between that one and the right one, and is met on the way.
 func holding(blocks []block, seq uint64) int {
 	after := sort.Search(len(blocks), func(i int) bool {
-		first, err := firstOf(blocks[i].path)
-		return err == nil && first > seq
+		first, ok := firstOf(blocks[i].path)
+		return !ok || first > seq
 	})
 	return max(after-1, 0)
 }
 
-// firstOf is the sequence that a block begins with; 0 of an empty one.
-func firstOf(path string) (uint64, error) {
+// firstOf is the sequence that a block begins with. One that was just begun has none.
+func firstOf(path string) (seq uint64, ok bool) {
 	f, err := os.Open(path)
 	if err != nil {
-		return 0, err
+		return 0, false
 	}
 	defer func() { _ = f.Close() }() // it is only read
 	var head [recordHeaderBytes]byte
-	if n, err := f.ReadAt(head[:], 0); n < len(head) && !errors.Is(err, io.EOF) {
-		return 0, err
+	if _, err := f.ReadAt(head[:], 0); err != nil {
+		return 0, false
 	}
-	return binary.LittleEndian.Uint64(head[4:]) &^ noMessage, nil
+	return binary.LittleEndian.Uint64(head[4:]) &^ noMessage, true
 }
 
 // forget drops what is known of blocks that are gone.

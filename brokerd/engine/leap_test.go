@@ -149,6 +149,20 @@ func TestLeapSparesOtherReads(t *testing.T) {
 	newSession(t, e, "a").fill(last+1, last+3, []byte("x"))
 }
 
+// TestLeapBesideAnEmptyBlock: a block that was just begun does not hide the one before it.
+func TestLeapBesideAnEmptyBlock(t *testing.T) {
+	dir, last := filledStream(t)
+	blocks := blocksOf(t, dir, "a")
+	e := start(t, engine.Config{Dir: dir, UnsafeNoSync: true})
+	flipSequence(t, blocks[2], 3, countsForSeconds)
+	if err := os.WriteFile(filepath.Join(filepath.Dir(blocks[2]), "4.blk"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.ReadOne(t.Context(), "a", last); !errors.Is(err, engine.ErrBlock) {
+		t.Errorf("reading the newest message: %v", err)
+	}
+}
+
 // TestStartMeetsLeaps: what the server reads by itself when it starts is walked before.
 func TestStartMeetsLeaps(t *testing.T) {
 	refused := func(cfg engine.Config, path string, pos int64) {
