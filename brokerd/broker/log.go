@@ -40,6 +40,7 @@ func (l engineLog) Read(ctx context.Context, from, to uint64) iter.Seq2[shard.Me
 					err = &shard.CorruptError{Seq: gap.Want, Reason: err}
 				}
 			}
+			err = damaged(err)
 			if !yield(shard.Message{Seq: m.Seq, Data: m.Data}, err) || err != nil {
 				return
 			}
@@ -56,9 +57,17 @@ func (l engineLog) Tail(ctx context.Context, from uint64) iter.Seq2[shard.Messag
 			err = fmt.Errorf("%w: %w", shard.ErrBehind, err)
 		}
 		if err != nil {
-			yield(shard.Message{}, err)
+			yield(shard.Message{}, damaged(err))
 		}
 	}
+}
+
+// damaged has a shard take a damaged block for what it is: the end of what can be read of the log.
+func damaged(err error) error {
+	if block := new(engine.BlockError); errors.As(err, &block) {
+		return &shard.CorruptError{Seq: block.Seq, Reason: err}
+	}
+	return err
 }
 
 // engineSession publishes under an inbox of its own, over one connection, and takes the engine's answers over another: on an in-process

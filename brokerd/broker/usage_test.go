@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,23 +20,41 @@ type usage struct {
 	goroutines, files int
 	rss, heap, disk   int64 // bytes; the heap is what is alive
 	eventsBytes       int64 // that were appended so far, which stay for ever
+	topicsGone        int64 // that were made and deleted so far
 }
+
+// usageProfiles is the environment variable that names a directory for a profile of the heap at each report.
+const usageProfiles = "STRAND_SOAK_PROFILES"
 
 // reportUsage answers SIGUSR1 with a line about what only the process itself knows.
 func reportUsage(ctx context.Context) {
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGUSR1)
-	for {
+	for n := 1; ; n++ {
 		select {
 		case <-asked:
 			runtime.GC()
 			var m runtime.MemStats
 			runtime.ReadMemStats(&m)
+			if err := profileHeap(os.Getenv(usageProfiles), n); err != nil {
+				fmt.Println(err) // the test takes it for what it is, no usage
+			}
 			fmt.Println(runtime.NumGoroutine(), m.HeapAlloc)
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+func profileHeap(dir string, n int) error {
+	if dir == "" {
+		return nil
+	}
+	f, err := os.Create(filepath.Join(dir, fmt.Sprintf("heap-%03d.pb.gz", n)))
+	if err != nil {
+		return err
+	}
+	return errors.Join(pprof.WriteHeapProfile(f), f.Close())
 }
 
 // usage asks the node and the system. Where the system does not know, the test is skipped.

@@ -21,7 +21,7 @@ const (
 	restartBackoffMax = 5 * time.Second
 )
 
-// ErrGaveUp means that a node has stopped because its disk fails and restarts of its store did not help.
+// ErrGaveUp means that a node has stopped because its disk fails and restarts of its store did not help, or cannot.
 var ErrGaveUp = errors.New("the node gave up")
 
 // GaveUpError says what the node could not do, in the end. It is an ErrGaveUp.
@@ -32,6 +32,9 @@ type GaveUpError struct {
 }
 
 func (e *GaveUpError) Error() string {
+	if errors.Is(e.Cause, engine.ErrStuck) {
+		return fmt.Sprintf("the node gave up: %v", e.Cause)
+	}
 	return fmt.Sprintf("the node gave up after %d restarts of its store in %s: %v: check the disk; what was acknowledged is recovered by the next start", e.Restarts, e.Dir, e.Cause)
 }
 
@@ -91,6 +94,8 @@ func (w *watch) look(ctx context.Context) error {
 	switch {
 	case errors.Is(err, engine.ErrClosed):
 		return nil
+	case errors.Is(err, engine.ErrStuck): // a restart would wait for what is stuck
+		return &GaveUpError{Dir: w.dir, Restarts: w.restarts, Cause: err}
 	case err != nil:
 		return w.recover(ctx, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -105,6 +106,24 @@ func TestWatchClosesTheAdmissionBeforeTheDiskIsFull(t *testing.T) {
 		}
 		if err := ended(); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestWatchGivesUpAStuckStore: no restart is tried, which would wait for what is stuck.
+func TestWatchGivesUpAStuckStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _, ended := watched(t)
+		f.set(func(f *fakeStore) {
+			f.broken = &engine.StuckError{Dir: "data", Cause: errors.New("block 1.blk at byte 7")}
+		})
+		synctest.Wait()
+		gaveUp := new(GaveUpError)
+		if err := ended(); !errors.As(err, &gaveUp) || !errors.Is(err, engine.ErrStuck) || !strings.Contains(err.Error(), "1.blk at byte 7") {
+			t.Errorf("a stuck store: %v", err)
+		}
+		if len(f.restarts) > 0 {
+			t.Errorf("a stuck store was restarted %d times", len(f.restarts))
 		}
 	})
 }

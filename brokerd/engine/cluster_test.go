@@ -33,20 +33,33 @@ func ports(t testing.TB, n int) []string {
 // startCluster runs three engines until the test ends.
 func startCluster(t testing.TB) []*engine.Engine {
 	t.Helper()
+	return startEngines(t, clusterOf3(t))
+}
+
+func clusterOf3(t testing.TB) []engine.Config {
+	t.Helper()
 	at := ports(t, 3)
-	engines := make([]*engine.Engine, len(at))
-	var group sync.WaitGroup
+	configs := make([]engine.Config, len(at))
 	for i := range at {
-		cfg := engine.Config{
+		configs[i] = engine.Config{
 			Dir: t.TempDir(), Name: fmt.Sprintf("node-%d", i+1), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 			Cluster: &engine.ClusterConfig{Name: "test", Listen: at[i], Secret: "secret"},
 		}
 		for j, peer := range at {
 			if j != i {
-				cfg.Cluster.Peers = append(cfg.Cluster.Peers, peer)
+				configs[i].Cluster.Peers = append(configs[i].Cluster.Peers, peer)
 			}
 		}
-		engines[i] = start(t, cfg)
+	}
+	return configs
+}
+
+func startEngines(t testing.TB, configs []engine.Config) []*engine.Engine {
+	t.Helper()
+	engines := make([]*engine.Engine, len(configs))
+	var group sync.WaitGroup
+	for i := range configs {
+		engines[i] = start(t, configs[i])
 		group.Go(func() {
 			if err := engines[i].AwaitCluster(t.Context()); err != nil {
 				t.Error(err)

@@ -17,6 +17,7 @@ const (
 	payloadBytesMax     = 8 << 20          // one message of the log, and one client payload
 	pendingBytesMax     = 128 << 20        // waiting for one connection to be read; beyond three quarters messages to it are dropped
 	memoryBytesMax      = 64 << 20         // engine streams in memory; there are none, so that nothing may grow there
+	closedConnsMax      = 16               // of which the server keeps what they were; its default of 10,000 takes 5 MB, and nobody asks
 	authTimeout         = 10 * time.Second // of a client that connects; a busy node is slow to hear it
 	freeBytesMinDefault = 256 << 20
 	freePercentDefault  = 5  // of the volume
@@ -127,6 +128,7 @@ func (c *Config) options(at *listen, u users) (*server.Options, error) {
 		DisableJetStreamBanner: true,
 		AuthTimeout:            authTimeout.Seconds(),
 		MaxPending:             pendingBytesMax,
+		MaxClosedClients:       closedConnsMax,
 		// Else whoever sends to a connection that is behind waits for milliseconds, a message at a time: all answers of the node would wait for those who
 		// do not read theirs. What is dropped instead is asked for again.
 		NoFastProducerStall: true,

@@ -43,7 +43,11 @@ func (t *tail) close() { t.nc.Close() }
 // batch yields messages from a sequence on, as many as a copy has and one answer may bring. It returns the sequence after the last, and false when
 // the caller broke off. That a copy has no more is no error: it may be behind.
 func (t *tail) batch(ctx context.Context, from, to uint64, yield func(Message, error) bool) (next uint64, more bool, err error) {
-	request, err := json.Marshal(&server.JSApiMsgGetRequest{Seq: from, Batch: int(min(to-from+1, pullMessagesMax)), MaxBytes: pullBytesMax})
+	batch := min(to-from+1, pullMessagesMax)
+	if _, err := t.engine.leaps.check(t.stream, from, from+batch-1); err != nil {
+		return from, false, err
+	}
+	request, err := json.Marshal(&server.JSApiMsgGetRequest{Seq: from, Batch: int(batch), MaxBytes: pullBytesMax})
 	if err != nil {
 		return from, false, fmt.Errorf("encoding a read: %w", err)
 	}
@@ -82,9 +86,7 @@ func (t *tail) batch(ctx context.Context, from, to uint64, yield func(Message, e
 }
 
 func (t *tail) receive(ctx context.Context, at uint64) (*nats.Msg, error) {
-	wait, cancel := context.WithTimeout(ctx, pullSilenceMax)
-	defer cancel()
-	msg, err := t.sub.NextMsgWithContext(wait)
+	msg, err := t.engine.receive(ctx, t.sub, t.stream, at)
 	switch {
 	case err == nil:
 		return msg, nil

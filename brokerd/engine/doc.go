@@ -25,6 +25,8 @@
 //
 // Connections never reconnect: losing one is an event that its owner handles, because what was sent on it is in doubt.
 // An engine whose disk is full or fails gives up its store: [Engine.Health] then is [ErrDisabled], and [Engine.Restart] is the way out.
+// A block that claims sequences far ahead is a [BlockError] before the server reads it, which would not come back from that. One that is damaged just
+// then makes the engine [ErrStuck], and the process has to end.
 // [Inspect] reads what is on disk without an engine.
 // A stream that is missing or configured in another way is refused, never repaired or created anew.
 package engine

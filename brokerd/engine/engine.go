@@ -30,6 +30,8 @@ type Engine struct {
 	restarting sync.Mutex // held by Restart; taken before mu
 	failure    failure
 	deaf       deafness
+	leaps      *leaps
+	stuck      stuck
 }
 
 // Start recovers the log in cfg.Dir and returns when the engine is ready. Recovery is not interrupted half-way:
@@ -61,6 +63,7 @@ func Start(ctx context.Context, cfg Config) (*Engine, error) {
 		log:     newLogger(cfg.Logger),
 		closing: make(chan struct{}),
 		closed:  make(chan struct{}),
+		leaps:   newLeaps(cfg.Dir),
 	}
 	if err := cfg.checkMetadata(); err != nil {
 		return nil, &StartError{Dir: cfg.Dir, Err: err}
@@ -75,6 +78,9 @@ func Start(ctx context.Context, cfg Config) (*Engine, error) {
 		if err := e.rewriteDoubtful(); err != nil {
 			return nil, &StartError{Dir: cfg.Dir, Err: err}
 		}
+	}
+	if err := checkStart(cfg.Dir); err != nil {
+		return nil, &StartError{Dir: cfg.Dir, Err: err}
 	}
 	e.server, err = server.NewServer(opts)
 	if err != nil {

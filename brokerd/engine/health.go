@@ -12,13 +12,16 @@ const (
 	storePercentRoomy = 90
 )
 
-// Health is nil while the engine stores and serves its log, else ErrDisabled or ErrClosed.
+// Health is nil while the engine stores and serves its log, else ErrDisabled, ErrStuck or ErrClosed.
 // A node asks about once a second and stops serving on the first error.
 func (e *Engine) Health() error {
 	select {
 	case <-e.closing:
 		return ErrClosed
 	default:
+	}
+	if err := e.stuck.err.Load(); err != nil {
+		return err
 	}
 	if err := e.failure.get(); err != nil {
 		return &DisabledError{Cause: err}
@@ -30,11 +33,18 @@ func (e *Engine) Health() error {
 }
 
 // Probe is Health after the engine was asked for every stream whether it can be written. It costs a look at each.
+// An engine that does not answer is an ErrStuck.
 func (e *Engine) Probe() error {
 	if err := e.Health(); err != nil {
 		return err
 	}
-	for _, h := range e.server.Healthz(&server.HealthzOptions{Details: true}).Errors {
+	answer := make(chan []server.HealthzError, 1)
+	go func() { answer <- e.server.Healthz(&server.HealthzOptions{Details: true}).Errors }() // it ends with the process when the engine is stuck
+	failures, err := e.await(answer)
+	if err != nil {
+		return err
+	}
+	for _, h := range failures {
 		// Others are of no failure: a stream that is being created is for a moment on disk and nowhere else.
 		if writeFailure(h.Error) {
 			e.failure.set(errors.New(h.Error))

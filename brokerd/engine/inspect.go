@@ -21,11 +21,17 @@ var ErrBlock = errors.New("damaged block")
 type BlockError struct {
 	Path   string
 	Pos    int64
+	Seq    uint64 // the one that should be there, where it is known
 	Reason string
+	WayOut string // what to do, where it is known
 }
 
 func (e *BlockError) Error() string {
-	return fmt.Sprintf("block %s at byte %d: %s", e.Path, e.Pos, e.Reason)
+	text := fmt.Sprintf("block %s at byte %d: %s", e.Path, e.Pos, e.Reason)
+	if e.WayOut != "" {
+		text += ": " + e.WayOut
+	}
+	return text
 }
 
 // Is makes errors.Is(err, ErrBlock) true.
@@ -73,8 +79,10 @@ const (
 	recordHeaderBytes = 22 // length 4, sequence 8, time 8, bytes of the subject 2
 	recordSumBytes    = 8
 	recordBytesMax    = 32 << 20
-	hasHeaders        = 1 << 31                       // of the length
-	noMessage         = uint64(1)<<63 | uint64(1)<<62 // of the sequence: erased, or a tombstone
+	hasHeaders        = 1 << 31         // of the length
+	erased            = uint64(1) << 63 // of the sequence
+	tombstone         = uint64(1) << 62 // of the sequence
+	noMessage         = erased | tombstone
 )
 
 func inspectBlock(path string, yield func(Message, error) bool) (more bool, err error) {

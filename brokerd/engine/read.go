@@ -55,6 +55,9 @@ func (e *Engine) ReadOne(ctx context.Context, stream string, seq uint64) (Messag
 	if seq == 0 {
 		return Message{}, &GapError{Stream: stream, Want: 0} // sequences begin at 1
 	}
+	if _, err := e.leaps.check(stream, seq, seq); err != nil {
+		return Message{}, err
+	}
 	var a messageAnswer
 	err := e.call(ctx, "$JS.API.STREAM.MSG.GET."+stream, &server.JSApiMsgGetRequest{Seq: seq}, &a)
 	switch {
@@ -75,6 +78,7 @@ type reader struct {
 	engine   *Engine
 	stream   string
 	next, to uint64
+	checked  uint64 // for leaps, up to here
 
 	nc       *nats.Conn
 	inbox    string
@@ -170,6 +174,11 @@ func (r *reader) close(ctx context.Context) {
 // An errForgotten comes before the first message of a run.
 func (r *reader) pull(ctx context.Context, yield func(Message, error) bool) (more bool, err error) {
 	batch := int(min(r.to-r.next+1, pullMessagesMax))
+	if end := r.next + uint64(batch) - 1; r.checked < end {
+		if r.checked, err = r.engine.leaps.check(r.stream, r.next, end); err != nil {
+			return false, err
+		}
+	}
 	request, err := json.Marshal(&server.JSApiConsumerGetNextRequest{Batch: batch, MaxBytes: pullBytesMax, NoWait: true})
 	if err != nil {
 		return false, fmt.Errorf("encoding a pull: %w", err)
@@ -227,9 +236,7 @@ func (r *reader) missing(ctx context.Context) error {
 }
 
 func (r *reader) receive(ctx context.Context) (*nats.Msg, error) {
-	wait, cancel := context.WithTimeout(ctx, pullSilenceMax)
-	defer cancel()
-	msg, err := r.sub.NextMsgWithContext(wait)
+	msg, err := r.engine.receive(ctx, r.sub, r.stream, r.next)
 	switch {
 	case err == nil:
 		return msg, nil

@@ -34,6 +34,9 @@ func (e *Engine) Restart(ctx context.Context) error {
 	if err := e.rewriteDoubtful(); err != nil {
 		return fmt.Errorf("restarting the engine: %w", err)
 	}
+	if err := checkStart(e.cfg.Dir); errors.Is(err, ErrBlock) { // it would read that now, under the hands of those who wait
+		return fmt.Errorf("restarting the engine: %w", e.setStuck(err))
+	}
 	if err := e.enableStore(); err != nil {
 		_ = e.server.ShutdownJetStream() // it never fails on a single node; on others the next try tells
 		return fmt.Errorf("restarting the engine: %w", err)

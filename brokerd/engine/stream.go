@@ -169,6 +169,9 @@ func (e *Engine) Purge(ctx context.Context, stream string, before uint64) error 
 	if before <= 1 {
 		return nil // to the engine 0 would mean everything
 	}
+	if _, err := e.leaps.check(stream, before, before); err != nil {
+		return fmt.Errorf("purging engine stream %s before sequence %d: %w", stream, before, err)
+	}
 	var a plainAnswer
 	err := e.call(ctx, "$JS.API.STREAM.PURGE."+stream, &server.JSApiStreamPurgeRequest{Sequence: before}, &a)
 	if refused(err, server.JSStreamNotFoundErr) {
@@ -209,6 +212,7 @@ func (e *Engine) DeleteStream(ctx context.Context, stream string) error {
 	if err != nil {
 		return fmt.Errorf("deleting engine stream %s: %w", stream, err)
 	}
+	e.leaps.forget(stream)
 	return nil
 }
 
@@ -219,7 +223,7 @@ func (e *Engine) stream(ctx context.Context, name string) (*streamAnswer, error)
 	var a streamAnswer
 	err := e.call(ctx, "$JS.API.STREAM.INFO."+name, nil, &a)
 	if refused(err, server.JSStreamNotFoundErr) {
-		return nil, &UnknownStreamError{Stream: name}
+		return nil, e.unknown(name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("asking for engine stream %s: %w", name, err)

@@ -122,6 +122,9 @@ func TestLife(t *testing.T) {
 	if _, ok := c.ByName("events"); ok || shards.data[first.ID] {
 		t.Error("a deleted topic is still there")
 	}
+	if len(c.ended) > 0 {
+		t.Error("a topic that was stopped and deleted is kept for those who reconcile, of whom there are none")
+	}
 	if err := c.Delete(t.Context(), first.ID); !errors.Is(err, ErrUnknown) {
 		t.Errorf("deleted twice: %v", err)
 	}

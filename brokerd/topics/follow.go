@@ -111,7 +111,7 @@ func (c *Catalogue) fold(e Event) error {
 
 // remember notes a topic as it is now. The caller holds mu.
 func (c *Catalogue) remember(stream string, t Topic) {
-	if t.State == Deleting || t.State == Gone {
+	if c.cfg.Nodes > 1 && (t.State == Deleting || t.State == Gone) { // a node alone stops a topic as it deletes it, and reconciles nothing
 		c.ended[t.ID] = t
 	}
 	c.byName[stream] = t
