@@ -384,6 +384,9 @@ func TestGroupErrors(t *testing.T) {
 	if err := client.DeleteTopic(t.Context(), groups.ID); !errors.Is(err, commitlog.ErrInvalid) {
 		t.Errorf("deleting the topic of groups: %v", err)
 	}
+	if !groups.Internal() || topic.Internal() {
+		t.Errorf("internal: the topic of groups %t, clicks %t", groups.Internal(), topic.Internal())
+	}
 	producer, err := client.Producer(t.Context(), groups, commitlog.ProducerConfig{})
 	if err != nil {
 		t.Fatal(err)
@@ -458,5 +461,33 @@ func TestGroupStopTimeout(t *testing.T) {
 	close(release)
 	if err := <-ended; !errors.Is(err, commitlog.ErrStopTimeout) {
 		t.Fatalf("Join ended with %v", err)
+	}
+}
+
+// TestNoGroupsYet asks for groups where there never was one: that makes nothing.
+func TestNoGroupsYet(t *testing.T) {
+	client := start(t, broker.Config{}).Client()
+	if groups, err := client.Groups(t.Context()); err != nil || len(groups) > 0 {
+		t.Errorf("groups: %v, %v", groups, err)
+	}
+	if _, err := client.Group(t.Context(), "dashboard"); !errors.Is(err, commitlog.ErrUnknownGroup) {
+		t.Errorf("describing: %v", err)
+	}
+	if err := client.DeleteGroup(t.Context(), "dashboard"); !errors.Is(err, commitlog.ErrUnknownGroup) {
+		t.Errorf("deleting: %v", err)
+	}
+	if _, err := client.CreateTopic(t.Context(), commitlog.TopicConfig{Name: "groups", Kind: commitlog.Table}); !errors.Is(err, commitlog.ErrInvalid) {
+		t.Errorf("creating the brokers' own topic: %v", err)
+	}
+	if topics, err := client.Topics(t.Context()); err != nil || len(topics) > 0 {
+		t.Errorf("topics: %v, %v", topics, err)
+	}
+}
+
+// TestNodeTellsItsVersion: whatever that is, it is that of this program.
+func TestNodeTellsItsVersion(t *testing.T) {
+	nodes, err := start(t, broker.Config{}).Client().Nodes(t.Context())
+	if err != nil || len(nodes) != 1 || nodes[0].Version != broker.Version() {
+		t.Errorf("%+v, %v, want version %q", nodes, err, broker.Version())
 	}
 }
