@@ -54,12 +54,7 @@ func examineServing(t commitlog.Topic) (found []finding) {
 		by[is] = append(by[is], int32(i))
 	}
 	for _, is := range faults {
-		text := fmt.Sprintf("partitions %s do not serve: %s", shownPartitions(by[is]), is.state)
-		if is.leader == "" {
-			text += ", and no node leads them"
-		} else {
-			text += ", on " + is.leader
-		}
+		text := fmt.Sprintf("not serving: %s (%s, led by %s)", partitionsOf(by[is]), is.state, cmp.Or(is.leader, "no node"))
 		if is.detail != "" {
 			text += ": " + is.detail
 		}
@@ -98,7 +93,7 @@ func examineCopies(t commitlog.Topic) (found []finding) {
 	}
 	if len(short) > 0 {
 		found = append(found, finding{
-			levelError, "topic", t.Name, fmt.Sprintf("partitions %s take no appends: fewer than %d of their copies are in sync", shownPartitions(short), t.MinInSync),
+			levelError, "topic", t.Name, fmt.Sprintf("no appends are taken, because fewer than %d copies are in sync: %s", t.MinInSync, partitionsOf(short)),
 			"bring the nodes back that have the copies; brokerd cluster leaders " + t.Name + " shows them",
 		})
 	}
@@ -106,14 +101,23 @@ func examineCopies(t commitlog.Topic) (found []finding) {
 	for _, name := range names {
 		c := behind[name]
 		f := finding{
-			levelWarning, "topic", t.Name, fmt.Sprintf("the copies of partitions %s on %s are behind, by up to %s", shownPartitions(c.partitions), name, counted(c.lag, "write")),
+			levelWarning, "topic", t.Name, fmt.Sprintf("copies on %s are behind, by up to %s: %s", name, counted(c.lag, "write"), partitionsOf(c.partitions)),
 			"it catches up by itself: look again in a while, then look at its log, its disk and its network",
 		}
 		if !c.alive {
-			f.Text = fmt.Sprintf("the copies of partitions %s on %s are not in sync: that node is gone", shownPartitions(c.partitions), name)
+			f.Text = fmt.Sprintf("copies on %s are not in sync, because it is gone: %s", name, partitionsOf(c.partitions))
 			f.Remedy = "bring it back: until then the topic bears the loss of fewer nodes"
 		}
 		found = append(found, f)
 	}
 	return found
+}
+
+// partitionsOf names them.
+func partitionsOf(partitions []int32) string {
+	noun := "partition "
+	if len(partitions) > 1 {
+		noun = "partitions "
+	}
+	return noun + shownPartitions(partitions)
 }
