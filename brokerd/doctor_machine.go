@@ -15,6 +15,9 @@ import (
 // clockMax is how far clocks may be apart.
 const clockMax = time.Second
 
+// clockTimeout is how long a record is waited for that tells the time.
+const clockTimeout = 3 * time.Second
+
 // examineClocks looks at the newest record of a partition of each node: it can be no younger than now. A clock that is behind is not found.
 func (d *doctor) examineClocks(ctx context.Context, topics []commitlog.Topic) {
 	seen, wrong := map[string]bool{}, false
@@ -27,6 +30,8 @@ func (d *doctor) examineClocks(ctx context.Context, topics []commitlog.Topic) {
 			ahead, err := d.ahead(ctx, t, int32(i))
 			switch {
 			case ctx.Err() != nil:
+				return
+			case errors.Is(err, commitlog.ErrUnavailable), errors.Is(err, context.DeadlineExceeded): // which topics and groups have told
 				return
 			case err != nil:
 				wrong = true
@@ -44,6 +49,8 @@ func (d *doctor) examineClocks(ctx context.Context, topics []commitlog.Topic) {
 
 // ahead is how far in the future the newest record of a partition was stored.
 func (d *doctor) ahead(ctx context.Context, t commitlog.Topic, partition int32) (ahead time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(ctx, clockTimeout)
+	defer cancel()
 	end := t.Partitions[partition].End
 	for r, err := range d.client.Records(ctx, t, partition, commitlog.Range{From: end - 1, To: end}) {
 		if err != nil {

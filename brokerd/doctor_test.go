@@ -80,8 +80,20 @@ func TestDoctorExaminesTopics(t *testing.T) {
 	orders.Partitions[0].Replicas[2] = commitlog.ReplicaInfo{Node: "node-3", Alive: true, Lag: 1}
 	orders.Partitions[2].Replicas[2] = commitlog.ReplicaInfo{Node: "node-3", Alive: true, Lag: 7}
 	orders.Partitions[2].Replicas[0] = commitlog.ReplicaInfo{Node: "node-1", Lag: 3}
+	dead := replicated("dead")
+	for _, n := range []int{0, 1} {
+		dead.Partitions[3].Replicas[n] = commitlog.ReplicaInfo{Node: fmt.Sprintf("node-%d", n+1)}
+	}
 	want = []string{
-		"error topic clicks: not serving: partitions 1,3 (no quorum, led by no node): 1 of 3",
+		"error topic dead: no appends are acknowledged, because no more than half of the copies are alive: partition 3",
+		"warning topic dead: copies on node-1 are not in sync, because it is gone: partition 3",
+		"warning topic dead: copies on node-2 are not in sync, because it is gone: partition 3",
+	}
+	if diff := cmp.Diff(want, shown(t, examineTopics([]commitlog.Topic{dead}))); diff != "" {
+		t.Error(diff)
+	}
+	want = []string{
+		"error topic clicks: not serving: partitions 1,3 (no quorum, at no node): 1 of 3",
 		"error topic orders: no appends are taken, because fewer than 2 copies are in sync: partition 2",
 		"warning topic orders: copies on node-1 are not in sync, because it is gone: partition 2",
 		"warning topic orders: copies on node-3 are behind, by up to 7 writes: partitions 0,2",

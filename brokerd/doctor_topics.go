@@ -54,7 +54,7 @@ func examineServing(t commitlog.Topic) (found []finding) {
 		by[is] = append(by[is], int32(i))
 	}
 	for _, is := range faults {
-		text := fmt.Sprintf("not serving: %s (%s, led by %s)", partitionsOf(by[is]), is.state, cmp.Or(is.leader, "no node"))
+		text := fmt.Sprintf("not serving: %s (%s, at %s)", partitionsOf(by[is]), is.state, cmp.Or(is.leader, "no node"))
 		if is.detail != "" {
 			text += ": " + is.detail
 		}
@@ -72,10 +72,13 @@ func examineCopies(t commitlog.Topic) (found []finding) {
 	}
 	behind := map[string]*copies{}
 	var names []string
-	var short []int32
+	var short, lost []int32
 	for i, p := range t.Partitions {
-		inSync := 0
+		inSync, alive := 0, 0
 		for _, r := range p.Replicas {
+			if r.Alive {
+				alive++
+			}
 			if r.InSync {
 				inSync++
 				continue
@@ -87,9 +90,18 @@ func examineCopies(t commitlog.Topic) (found []finding) {
 			c := behind[r.Node]
 			c.partitions, c.lag = append(c.partitions, int32(i)), max(c.lag, r.Lag)
 		}
-		if len(p.Replicas) > 0 && inSync < t.MinInSync {
+		switch n := len(p.Replicas); {
+		case n > 0 && alive <= t.Replicas/2:
+			lost = append(lost, int32(i))
+		case n > 0 && inSync < t.MinInSync:
 			short = append(short, int32(i))
 		}
+	}
+	if len(lost) > 0 {
+		found = append(found, finding{
+			levelError, "topic", t.Name, "no appends are acknowledged, because no more than half of the copies are alive: " + partitionsOf(lost),
+			"bring the nodes back that have the copies; brokerd cluster leaders " + t.Name + " shows them",
+		})
 	}
 	if len(short) > 0 {
 		found = append(found, finding{
