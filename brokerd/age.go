@@ -23,6 +23,21 @@ func shownAge(d time.Duration) string {
 	return d.String()
 }
 
+// shownSpan shows a time that has passed in its two largest units; to a tenth below ten seconds.
+func shownSpan(d time.Duration) string {
+	switch d = max(d, 0); {
+	case d < 10*time.Second:
+		return strconv.FormatFloat(d.Truncate(100*time.Millisecond).Seconds(), 'f', 1, 64) + "s"
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%ds", d/time.Minute, d%time.Minute/time.Second)
+	case d < day:
+		return fmt.Sprintf("%dh%dm", d/time.Hour, d%time.Hour/time.Minute)
+	}
+	return fmt.Sprintf("%dd%dh", d/day, d%day/time.Hour)
+}
+
 // parseAge reads a duration, with days if need be: 90m, 36h, 7d, 1d12h.
 func parseAge(text string) (time.Duration, error) {
 	days, rest, found := strings.Cut(text, "d")

@@ -36,6 +36,7 @@ func newReplicaLines(p commitlog.PartitionInfo) []replicaLine {
 
 func clusterLeadersCommand(s *server) *cobra.Command {
 	var f format
+	var internal bool
 	c := &cobra.Command{
 		Use:   "leaders [TOPIC]",
 		Short: "List the partitions with their leaders and copies",
@@ -48,7 +49,7 @@ lately and lack no more than is on its way at any time; the others are listed as
 		ValidArgsFunction: s.completeTopics(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.use(cmd, func(ctx context.Context, client *commitlog.Client) error {
-				topics, err := topicsNamed(ctx, client, args)
+				topics, err := topicsNamed(ctx, client, args, internal)
 				if err != nil {
 					return err
 				}
@@ -74,14 +75,16 @@ lately and lack no more than is on its way at any time; the others are listed as
 			})
 		},
 	}
+	addInternal(c, &internal)
 	f.addTo(c)
 	return c
 }
 
-// topicsNamed are the one that is named, or all.
-func topicsNamed(ctx context.Context, client *commitlog.Client, names []string) ([]commitlog.Topic, error) {
+// topicsNamed are the one that is named, or all; those that are the brokers' own if they are asked for.
+func topicsNamed(ctx context.Context, client *commitlog.Client, names []string, internal bool) ([]commitlog.Topic, error) {
 	if len(names) == 0 {
-		return client.Topics(ctx)
+		topics, err := client.Topics(ctx)
+		return shownTopics(topics, internal), err
 	}
 	t, err := client.Topic(ctx, names[0])
 	return []commitlog.Topic{t}, err

@@ -80,6 +80,9 @@ func (s *server) explain(err error) error {
 	if unknown, ok := errors.AsType[*commitlog.UnknownTopicError](err); ok {
 		return failed(exitNotFound, err, "topic %q does not exist: brokerd topics list shows those that do", unknown.Topic)
 	}
+	if refused, ok := errors.AsType[*commitlog.GroupError](err); ok {
+		return explainGroup(refused)
+	}
 	switch {
 	case errors.Is(err, commitlog.ErrUnavailable):
 		return s.unavailable(err)
@@ -93,6 +96,19 @@ func (s *server) explain(err error) error {
 		return misused("%s", plain(err))
 	}
 	return failed(exitError, err, "%s", plain(err))
+}
+
+// explainGroup says what the refusal of a group's coordinator means here.
+func explainGroup(refused *commitlog.GroupError) error {
+	switch {
+	case errors.Is(refused, commitlog.ErrUnknownGroup):
+		return failed(exitNotFound, refused, "group %q does not exist: brokerd groups list shows those that do", refused.Group)
+	case errors.Is(refused, commitlog.ErrGroupNotEmpty):
+		return failed(exitRefused, refused, "%s", plain(refused))
+	case errors.Is(refused, commitlog.ErrInvalid):
+		return misused("%s", plain(refused))
+	}
+	return failed(exitError, refused, "%s", plain(refused))
 }
 
 // unavailable tells a node that is not there from one that does not answer.
@@ -151,22 +167,48 @@ func (s *server) completeTopicFlag(kinds ...commitlog.Kind) cobra.CompletionFunc
 	}
 }
 
+// completeGroups completes the name of a group in the same way.
+func (s *server) completeGroups(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return s.completeGroupFlag(cmd, nil, "")
+}
+
+// completeGroupFlag is the same for a flag.
+func (s *server) completeGroupFlag(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	var names []cobra.Completion
+	s.complete(cmd.Context(), func(ctx context.Context, client *commitlog.Client) error {
+		all, err := client.Groups(ctx)
+		for _, g := range all {
+			names = append(names, cobra.CompletionWithDesc(g.Name, g.State))
+		}
+		return err
+	})
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
 func (s *server) topicNames(ctx context.Context, kinds []commitlog.Kind) (names []cobra.Completion) {
+	s.complete(ctx, func(ctx context.Context, client *commitlog.Client) error {
+		topics, err := client.Topics(ctx)
+		for _, t := range shownTopics(topics, false) {
+			if len(kinds) == 0 || slices.Contains(kinds, t.Kind) {
+				names = append(names, cobra.CompletionWithDesc(t.Name, string(t.Kind)))
+			}
+		}
+		return err
+	})
+	return names
+}
+
+// complete has the node asked for names. What goes wrong is not told: there are none then.
+func (s *server) complete(ctx context.Context, ask func(ctx context.Context, client *commitlog.Client) error) {
 	ctx, cancel := context.WithTimeout(ctx, completeTimeout)
 	defer cancel()
 	client, err := s.dial(ctx, commitlog.Config{ReadTimeout: completeTimeout})
 	if err != nil {
-		return nil
+		return
 	}
-	defer func() { _ = client.Close() }() // nothing was sent
-	topics, err := client.Topics(ctx)
-	if err != nil {
-		return nil
-	}
-	for _, t := range topics {
-		if len(kinds) == 0 || slices.Contains(kinds, t.Kind) {
-			names = append(names, cobra.CompletionWithDesc(t.Name, string(t.Kind)))
-		}
-	}
-	return names
+	_ = ask(ctx, client)
+	_ = client.Close() // nothing was sent
 }

@@ -19,6 +19,7 @@ const (
 	exitUnavailable = 5
 	exitNotFound    = 6
 	exitRefused     = 7
+	exitUnwell      = 8
 )
 
 // exitMeanings is what help says of the codes, in their order.
@@ -29,8 +30,9 @@ var exitMeanings = [...]string{
 	exitDamage:      "damage was found",
 	exitGaveUp:      "the node's disk fails: trying again at once will not help",
 	exitUnavailable: "no node answers: trying again later may help",
-	exitNotFound:    "the topic, stream or position does not exist",
-	exitRefused:     "what is there does not permit it: a topic of that name or of another kind, or nobody confirmed",
+	exitNotFound:    "the topic, group, stream or position does not exist",
+	exitRefused:     "what is there does not permit it: a topic of that name or of another kind, a group with members, or nobody confirmed",
+	exitUnwell:      "brokerd doctor found something; the answer says what, and what to do",
 }
 
 // exitHelp describes exit codes.

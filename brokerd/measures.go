@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"github.com/strandlog/strand/brokerd/broker"
@@ -17,7 +16,7 @@ const publishTimeout = 2 * time.Second
 
 // measured runs work with a node's configuration that has it measured, and publishes what is measured until work returns.
 func measured(ctx context.Context, cfg broker.Config, work func(cfg broker.Config, m *metrics.Metrics) error) error {
-	m, err := metrics.New(ctx, metrics.Config{Version: release(), Env: os.Getenv, Logger: cfg.Logger.With("component", "metrics")})
+	m, err := metrics.New(ctx, metrics.Config{Version: broker.Version(), Env: os.Getenv, Logger: cfg.Logger.With("component", "metrics")})
 	if errors.Is(err, metrics.ErrProtocol) {
 		return &usageError{err}
 	}
@@ -33,12 +32,4 @@ func measured(ctx context.Context, cfg broker.Config, work func(cfg broker.Confi
 		cfg.Logger.Warn("the last measurements could not be published", slog.Any("error", lost))
 	}
 	return err
-}
-
-// release is the version of this build, as far as it is known.
-func release() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		return info.Main.Version
-	}
-	return ""
 }

@@ -33,7 +33,7 @@ func rootCommand(program string) (root *cobra.Command, began *bool) {
 
 What a command answers goes to stdout, progress and errors go to stderr. With -o json an answer is JSON, one object a line.
 
-` + exitHelp(exitOK, exitError, exitUsage, exitDamage, exitGaveUp, exitUnavailable, exitNotFound, exitRefused),
+` + exitHelp(exitOK, exitError, exitUsage, exitDamage, exitGaveUp, exitUnavailable, exitNotFound, exitRefused, exitUnwell),
 		Example:       "  brokerd dev\n  brokerd serve -c brokerd.yaml\n  brokerd topics list\n  brokerd events tail --follow",
 		SilenceErrors: true, // run prints them
 		SilenceUsage:  true,
@@ -53,7 +53,7 @@ What a command answers goes to stdout, progress and errors go to stderr. With -o
 		}
 	}
 	add(running, devCommand(program), serveCommand(), verifyCommand(), backupCommand(), restoreCommand())
-	add(operating, topicsCommand(), eventsCommand(), streamsCommand(), clusterCommand())
+	add(operating, topicsCommand(), groupsCommand(), eventsCommand(), streamsCommand(), clusterCommand(), doctorCommand())
 	root.AddCommand(versionCommand())
 	return root, began
 }

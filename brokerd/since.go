@@ -67,33 +67,10 @@ func (o *origin) at(ctx context.Context, client *commitlog.Client, t commitlog.T
 	case o.latest:
 		return p.End, nil
 	case o.time != nil && !t.ProducerTime: // times that producers give are in no order
-		return firstSince(ctx, client, t, partition, *o.time, sinceScanMax)
+		return client.OffsetAt(ctx, t, partition, *o.time)
 	}
 	return commitlog.Earliest, nil
 }
 
 // before says whether a record is older than what is wanted.
 func (o *origin) before(r *commitlog.Record) bool { return o.time != nil && r.Time.Before(*o.time) }
-
-// sinceScanMax is the number of records among which the first one of a time is found faster by reading them than by asking again.
-const sinceScanMax = 4096
-
-// firstSince halves a partition until the first record of a time or later lies among the next scanMax records. Times of records never run backwards within
-// a partition.
-func firstSince(ctx context.Context, client *commitlog.Client, t commitlog.Topic, partition int32, since time.Time, scanMax int64) (int64, error) {
-	from, to := t.Partitions[partition].Start, t.Partitions[partition].End
-	for to-from > scanMax {
-		middle := from + (to-from)/2
-		for r, err := range client.Records(ctx, t, partition, commitlog.Range{From: middle, To: middle + 1}) {
-			switch {
-			case err != nil:
-				return 0, err
-			case r.Time.Before(since):
-				from = middle + 1
-			default:
-				to = middle
-			}
-		}
-	}
-	return from, nil
-}

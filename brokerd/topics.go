@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -109,6 +110,16 @@ func writeTopics(w io.Writer, f format, topics ...commitlog.Topic) error {
 		return nil
 	}
 	return rows.flush()
+}
+
+// addInternal gives a command the flag that shows the topics that are the brokers' own.
+func addInternal(cmd *cobra.Command, internal *bool) {
+	cmd.Flags().BoolVar(internal, "internal", false, "also those that the brokers keep for themselves, such as the one of consumer groups")
+}
+
+// shownTopics are topics without the internal ones, unless they are asked for.
+func shownTopics(topics []commitlog.Topic, internal bool) []commitlog.Topic {
+	return slices.DeleteFunc(topics, func(t commitlog.Topic) bool { return t.Internal() && !internal })
 }
 
 // tell writes a sentence to those who watch.

@@ -20,7 +20,11 @@ func topicsConsumeCommand(s *server) *cobra.Command {
 		Use:   "consume TOPIC",
 		Short: "Read the records of a topic",
 		Long: `Read the records of a topic, from where --from says up to its end as of now, or on and on with --follow. Records of one partition come in their order;
-those of several are merged by time. Nothing is remembered: reading is not a member of any group. Ctrl-C stops it.
+those of several are merged by time. Nothing is remembered. Ctrl-C stops it.
+
+With --group it is a member of a consumer group: all members of that name share the partitions, and the group remembers what was read, so that the next
+one goes on there; --from is for partitions of which nothing was read yet. It waits for what is yet to come, and stops after --max records or by Ctrl-C.
+What is written to stdout counts as read. When it is killed, the records of the last second may be read again, by another member.
 
 A table shows keys and values in one line, escaped and cut. As JSON a key, value or header that is no UTF-8 is in base64, in a field of its own:
 keyBase64, valueBase64. With -o raw it is what produce reads: values, one a line, behind their keys with --key-separator.
@@ -32,11 +36,17 @@ The events of a versioned topic are shown better by brokerd events tail.
   brokerd topics consume clicks --follow --from latest -o json | jq .value
   brokerd topics consume clicks --from 15m --max 100
   brokerd topics consume clicks --partition 3 --from 1207 --max 1
+  brokerd topics consume clicks --group dashboard -o json
   brokerd topics consume clicks -o raw | brokerd topics produce copy`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: s.completeTopics(),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if q.from.latest && !q.follow {
+			if q.group != "" {
+				if err := q.checkMembership(); err != nil {
+					return err
+				}
+			}
+			if q.from.latest && !q.follow && q.group == "" {
 				return misused("behind the latest record there is nothing yet: add --follow")
 			}
 			if q.max < 0 {
@@ -51,17 +61,24 @@ The events of a versioned topic are shown better by brokerd events tail.
 					return err
 				}
 				out := bufio.NewWriter(cmd.OutOrStdout())
-				err = q.run(ctx, client, t, newRecordWriter(out, f, t.Name, q.separator), out.Flush)
+				records := newRecordWriter(out, f, t.Name, q.separator)
+				if q.group != "" {
+					err = q.runGroup(ctx, client, t, records, out.Flush)
+				} else {
+					err = q.run(ctx, client, t, records, out.Flush)
+				}
 				return errors.Join(err, out.Flush())
 			})
 		},
 	}
 	c.Flags().Var(&q.from, "from", "where to begin: earliest, latest, an offset, an age such as 15m, or a time")
 	c.Flags().Int32SliceVarP(&q.partitions, "partition", "p", nil, "read these `partitions` only, such as 3 or 0,2")
+	c.Flags().StringVarP(&q.group, "group", "g", "", "read as a member of this `group`, which remembers what was read")
 	c.Flags().BoolVarP(&q.follow, "follow", "f", false, "wait for what is yet to come")
 	c.Flags().Int64Var(&q.max, "max", 0, "stop after `n` records")
 	c.Flags().StringVarP(&q.separator, "key-separator", "k", "", "write keys too, with this behind them (-o raw)")
 	f.addTo(c, formatRaw)
+	_ = c.RegisterFlagCompletionFunc("group", s.completeGroupFlag)                                                                                     // the flag exists
 	_ = c.RegisterFlagCompletionFunc("from", cobra.FixedCompletions([]cobra.Completion{fromEarliest, fromLatest}, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	return c
 }
@@ -70,6 +87,7 @@ The events of a versioned topic are shown better by brokerd events tail.
 type consumption struct {
 	from       origin
 	partitions []int32
+	group      string // empty: by itself
 	follow     bool
 	max        int64 // 0: all
 	separator  string
@@ -108,6 +126,22 @@ func (q *consumption) run(ctx context.Context, client *commitlog.Client, t commi
 }
 
 func (q *consumption) spans(ctx context.Context, client *commitlog.Client, t commitlog.Topic) (spans []span, err error) {
+	wanted, err := q.wanted(t)
+	if err != nil {
+		return nil, err
+	}
+	for _, partition := range wanted {
+		from, err := q.from.at(ctx, client, t, partition)
+		if err != nil {
+			return nil, err
+		}
+		spans = append(spans, span{partition: partition, from: from, to: t.Partitions[partition].End})
+	}
+	return spans, nil
+}
+
+// wanted are the partitions, each once.
+func (q *consumption) wanted(t commitlog.Topic) ([]int32, error) {
 	wanted := slices.Compact(slices.Sorted(slices.Values(q.partitions)))
 	if len(wanted) == 0 {
 		for i := range t.Partitions {
@@ -121,13 +155,8 @@ func (q *consumption) spans(ctx context.Context, client *commitlog.Client, t com
 		if err := checkPartition(t, partition); err != nil {
 			return nil, err
 		}
-		from, err := q.from.at(ctx, client, t, partition)
-		if err != nil {
-			return nil, err
-		}
-		spans = append(spans, span{partition: partition, from: from, to: t.Partitions[partition].End})
 	}
-	return spans, nil
+	return wanted, nil
 }
 
 // checkPartition refuses a partition that a topic does not have.

@@ -9,6 +9,7 @@ import (
 
 func topicsListCommand(s *server) *cobra.Command {
 	var f format
+	var internal bool
 	c := &cobra.Command{
 		Use:     "list",
 		Short:   "List the topics",
@@ -21,6 +22,7 @@ func topicsListCommand(s *server) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				topics = shownTopics(topics, internal)
 				if len(topics) == 0 {
 					tell(cmd, "There are no topics yet: brokerd topics create NAME makes one.")
 				}
@@ -28,6 +30,7 @@ func topicsListCommand(s *server) *cobra.Command {
 			})
 		},
 	}
+	addInternal(c, &internal)
 	f.addTo(c)
 	return c
 }

@@ -278,5 +278,8 @@ func TestCheckNames(t *testing.T) {
 		if err := CheckTopic(tt.name); (err == nil) != tt.topic || err != nil && !errors.Is(err, ErrInvalidName) {
 			t.Errorf("topic %q: %v", tt.name, err)
 		}
+		if err := CheckGroup(tt.name); (err == nil) != (tt.topic || tt.name == strings.Repeat("x", 101)) || err != nil && !errors.Is(err, ErrInvalidName) {
+			t.Errorf("group %q: %v", tt.name, err)
+		}
 	}
 }

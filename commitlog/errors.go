@@ -127,7 +127,7 @@ func (e *TopicExistsError) Is(target error) bool { return target == ErrTopicExis
 
 // NameError refuses a name before it is sent.
 type NameError struct {
-	What   string // stream, topic, command id, header key
+	What   string // stream, topic, group, command id, header key
 	Name   string
 	Reason string
 }

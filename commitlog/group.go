@@ -77,7 +77,7 @@ func (c *Client) Groups(ctx context.Context) ([]Group, error) {
 
 // Group describes a consumer group: ErrUnknownGroup when there is none of that name.
 func (c *Client) Group(ctx context.Context, name string) (Group, error) {
-	r, err := c.askGroup(ctx, name, wire.GroupRequest{Describe: true}, "describing group "+name, c.cfg.ReadTimeout)
+	r, err := c.askOldGroup(ctx, name, wire.GroupRequest{Describe: true}, "describing group "+name)
 	if err != nil {
 		return Group{}, err
 	}
@@ -100,7 +100,7 @@ func (c *Client) ResetOffsets(ctx context.Context, group string, offsets []Group
 
 // DeleteGroup removes a group with its offsets. Errors: ErrUnknownGroup, and ErrGroupNotEmpty while it has members.
 func (c *Client) DeleteGroup(ctx context.Context, name string) error {
-	_, err := c.askGroup(ctx, name, wire.GroupRequest{Delete: true}, "deleting group "+name, c.cfg.ReadTimeout)
+	_, err := c.askOldGroup(ctx, name, wire.GroupRequest{Delete: true}, "deleting group "+name)
 	return err
 }
 
@@ -157,6 +157,18 @@ func (c *Client) findGroupsTopic(ctx context.Context) (Topic, error) {
 		return Topic{}, c.catalogueError(wire.GroupsTopic, resp)
 	}
 	return oneTopic(wire.GroupsTopic, resp)
+}
+
+// askOldGroup asks for a group that must be there: it does not have the topic of the groups made for it.
+func (c *Client) askOldGroup(ctx context.Context, group string, req wire.GroupRequest, doing string) (wire.GroupResponse, error) {
+	_, err := c.Topic(ctx, wire.GroupsTopic)
+	switch {
+	case errors.Is(err, ErrUnknownTopic):
+		return wire.GroupResponse{}, &GroupError{Group: group, Kind: ErrUnknownGroup, Reason: "there are no groups yet"}
+	case err != nil:
+		return wire.GroupResponse{}, err
+	}
+	return c.askGroup(ctx, group, req, doing, c.cfg.ReadTimeout)
 }
 
 // askGroup asks the coordinator of a group, wherever it moves. patience is that of patiently.

@@ -126,7 +126,7 @@ func (m *member) attend(ctx context.Context) error {
 				return m.stop(ctx, m.forget(a), a)
 			}
 			if err := m.flush(ctx); err != nil {
-				return m.lost(ctx, p, err)
+				return m.lost(ctx, p, err, a)
 			}
 			_ = m.forget(a) // why the work on what was taken away has ended does not matter
 			m.adopt(ctx)
@@ -148,16 +148,20 @@ func (m *member) attend(ctx context.Context) error {
 	}
 }
 
-// lost ends a membership that the group does not know any more, or that cannot go on.
-func (m *member) lost(ctx context.Context, p *pulse, err error) error {
+// lost ends a membership that the group does not know any more, or that cannot go on. What has ended, and is still held, is given as well: it is not
+// waited for.
+func (m *member) lost(ctx context.Context, p *pulse, err error, before ...*Assignment) error {
 	p.stop()
 	switch {
 	case ctx.Err() != nil && !errors.Is(err, ErrClosed):
-		return m.stop(ctx, nil) // which is why it could not go on
+		return m.stop(ctx, nil, before...) // which is why it could not go on
 	case errors.Is(err, errMembership):
+		for _, a := range before {
+			_ = m.forget(a) // the next membership may be given the partition
+		}
 		return err
 	}
-	return m.stop(ctx, err)
+	return m.stop(ctx, err, before...)
 }
 
 // join asks to become a member. The first time it gives up after a while when nobody answers.

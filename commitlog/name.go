@@ -13,19 +13,24 @@ func CheckStream(name string) error { return checkName("stream", name, wire.Stre
 
 // CheckTopic reports a *NameError unless name can name a topic: 1 to 100 letters (a to z, either case), digits, '.', '_' and '-', beginning with a
 // letter or a digit.
-func CheckTopic(name string) error {
+func CheckTopic(name string) error { return checkWord("topic", name, wire.TopicBytesMax) }
+
+// CheckGroup reports a *NameError unless name can name a consumer group: as of topics, but up to 200 characters.
+func CheckGroup(name string) error { return checkWord("group", name, wire.GroupBytesMax) }
+
+func checkWord(what, name string, bytesMax int) error {
 	switch {
 	case name == "":
-		return &NameError{What: "topic", Reason: "a name has at least one character"}
-	case len(name) > wire.TopicBytesMax:
-		return &NameError{What: "topic", Name: name, Reason: fmt.Sprintf("%d bytes exceed %d", len(name), wire.TopicBytesMax)}
+		return &NameError{What: what, Reason: "a name has at least one character"}
+	case len(name) > bytesMax:
+		return &NameError{What: what, Name: name, Reason: fmt.Sprintf("%d bytes exceed %d", len(name), bytesMax)}
 	}
 	for i, r := range name {
 		switch {
 		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
 		case i > 0 && (r == '.' || r == '_' || r == '-'):
 		default:
-			return &NameError{What: "topic", Name: name, Reason: fmt.Sprintf("%q at byte %d: use letters, digits, '.', '_' and '-', and begin with a letter or a digit", r, i)}
+			return &NameError{What: what, Name: name, Reason: fmt.Sprintf("%q at byte %d: use letters, digits, '.', '_' and '-', and begin with a letter or a digit", r, i)}
 		}
 	}
 	return nil

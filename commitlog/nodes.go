@@ -13,6 +13,8 @@ type Node struct {
 	URL   string // where clients reach it
 	Alive bool   // it was heard of within the last seconds
 	Leads int    // shards
+
+	Version string // of its brokerd, or of this module in the program that embeds it; empty: it does not say
 }
 
 // Nodes lists the nodes, by name: those of the cluster that the answering node has heard of since it started, or that one alone.
@@ -29,7 +31,7 @@ func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
 	}
 	nodes := make([]Node, len(resp.Nodes))
 	for i, n := range resp.Nodes {
-		nodes[i] = Node{Name: n.Node, URL: n.URL, Alive: n.Alive, Leads: n.Leads}
+		nodes[i] = Node{Name: n.Node, URL: n.URL, Alive: n.Alive, Leads: n.Leads, Version: n.Version}
 	}
 	return nodes, nil
 }

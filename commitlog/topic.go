@@ -58,6 +58,9 @@ type Topic struct {
 	ProducerTime   bool
 }
 
+// Internal says whether the topic is the brokers' own: the one in which they keep consumer groups. It can be read, and nothing else.
+func (t Topic) Internal() bool { return t.Name == wire.GroupsTopic }
+
 // TopicChange says what is to be changed of a plain topic. What is nil stays as it is; 0 keeps records whatever their age, or size. Nothing else of a
 // topic can ever be changed: keys would move to other partitions, and offsets to other records.
 type TopicChange struct {

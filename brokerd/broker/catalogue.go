@@ -202,7 +202,10 @@ func (c catalogue) Create(ctx context.Context, spec wire.TopicSpec) (wire.TopicI
 		return wire.TopicInfo{}, err
 	}
 	internal := spec.Name == wire.GroupsTopic
-	if internal {
+	switch {
+	case internal && spec != (wire.TopicSpec{Name: spec.Name}):
+		return wire.TopicInfo{}, &topics.InvalidError{Topic: spec.Name, Reason: "the name is the brokers' own, who keep consumer groups there: choose another one"}
+	case internal:
 		spec = groupsSpec()
 	}
 	t, err := c.topics.Create(ctx, spec)
@@ -280,7 +283,7 @@ func (c catalogue) List(ctx context.Context) ([]wire.TopicInfo, error) {
 
 func (c catalogue) Nodes(context.Context) []wire.NodeInfo {
 	if c.shards.members == nil {
-		return []wire.NodeInfo{{Node: c.shards.node, URL: c.shards.engine.ClientURL(), Alive: true}}
+		return []wire.NodeInfo{{Node: c.shards.node, URL: c.shards.engine.ClientURL(), Alive: true, Version: Version()}}
 	}
 	return c.shards.members.info()
 }

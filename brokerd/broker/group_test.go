@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -384,6 +385,9 @@ func TestGroupErrors(t *testing.T) {
 	if err := client.DeleteTopic(t.Context(), groups.ID); !errors.Is(err, commitlog.ErrInvalid) {
 		t.Errorf("deleting the topic of groups: %v", err)
 	}
+	if !groups.Internal() || topic.Internal() {
+		t.Errorf("internal: the topic of groups %t, clicks %t", groups.Internal(), topic.Internal())
+	}
 	producer, err := client.Producer(t.Context(), groups, commitlog.ProducerConfig{})
 	if err != nil {
 		t.Fatal(err)
@@ -458,5 +462,74 @@ func TestGroupStopTimeout(t *testing.T) {
 	close(release)
 	if err := <-ended; !errors.Is(err, commitlog.ErrStopTimeout) {
 		t.Fatalf("Join ended with %v", err)
+	}
+}
+
+// TestNoGroupsYet asks for groups where there never was one: that makes nothing.
+func TestNoGroupsYet(t *testing.T) {
+	client := start(t, broker.Config{}).Client()
+	if groups, err := client.Groups(t.Context()); err != nil || len(groups) > 0 {
+		t.Errorf("groups: %v, %v", groups, err)
+	}
+	if _, err := client.Group(t.Context(), "dashboard"); !errors.Is(err, commitlog.ErrUnknownGroup) {
+		t.Errorf("describing: %v", err)
+	}
+	if err := client.DeleteGroup(t.Context(), "dashboard"); !errors.Is(err, commitlog.ErrUnknownGroup) {
+		t.Errorf("deleting: %v", err)
+	}
+	if _, err := client.CreateTopic(t.Context(), commitlog.TopicConfig{Name: "groups", Kind: commitlog.Table}); !errors.Is(err, commitlog.ErrInvalid) {
+		t.Errorf("creating the brokers' own topic: %v", err)
+	}
+	if topics, err := client.Topics(t.Context()); err != nil || len(topics) > 0 {
+		t.Errorf("topics: %v, %v", topics, err)
+	}
+}
+
+// TestNodeTellsItsVersion: whatever that is, it is that of this program.
+func TestNodeTellsItsVersion(t *testing.T) {
+	nodes, err := start(t, broker.Config{}).Client().Nodes(t.Context())
+	if err != nil || len(nodes) != 1 || nodes[0].Version != broker.Version() {
+		t.Errorf("%+v, %v, want version %q", nodes, err, broker.Version())
+	}
+}
+
+// TestGroupStopsWhileItMoves ends a member while partitions are taken from it, of which it has something to commit.
+func TestGroupStopsWhileItMoves(t *testing.T) {
+	client, topic := numbered(t, 100)
+	for i := range 10 {
+		name := fmt.Sprintf("g%d", i)
+		ctx, cancel := context.WithCancel(t.Context())
+		var first sync.WaitGroup
+		var calls [groupPartitions]atomic.Int32
+		first.Add(groupPartitions)
+		done := make(chan error, 1)
+		go func() {
+			done <- commitlog.Join(ctx, client, name, commitlog.Bytes("clicks"), func(ctx context.Context, p *commitlog.Partition[[]byte]) error {
+				if calls[p.Partition].Add(1) > 1 {
+					cancel() // while the commits of the other partitions are under way
+				} else {
+					p.Processed(1, 1)
+					first.Done()
+				}
+				<-ctx.Done()
+				return nil
+			}, commitlog.Member(commitlog.MemberConfig{CommitInterval: time.Hour}))
+		}()
+		first.Wait()
+		var offsets []commitlog.GroupOffset
+		for p := range int32(groupPartitions) {
+			offsets = append(offsets, commitlog.GroupOffset{Topic: topic.ID, Partition: p})
+		}
+		if err := client.ResetOffsets(t.Context(), name, offsets, true); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-time.After(8 * time.Second): // less than StopTimeout
+			t.Fatalf("the member of group %s does not stop", name)
+		}
 	}
 }

@@ -31,12 +31,13 @@ const (
 // members is what a node of a cluster knows of the others: who is alive, and what they say of their shards. Nothing rests on it: a wrong answer costs
 // a client another question.
 type members struct {
-	node   string
-	size   int // nodes of the cluster
-	url    string
-	engine *engine.Engine
-	conn   *nats.Conn // in the log's account, where clients cannot be
-	logger *slog.Logger
+	node    string
+	size    int // nodes of the cluster
+	url     string
+	program string // its version
+	engine  *engine.Engine
+	conn    *nats.Conn // in the log's account, where clients cannot be
+	logger  *slog.Logger
 
 	leads atomic.Int32 // shards that this node leads
 
@@ -54,6 +55,8 @@ type seen struct {
 	at    time.Time
 	url   string
 	leads int
+
+	version string
 }
 
 // replicas are the copies of an engine stream, as of a moment ago.
@@ -67,6 +70,8 @@ type alive struct {
 	Node  string `json:"node"`
 	URL   string `json:"url"`
 	Leads int    `json:"leads"` // shards
+
+	Version string `json:"version,omitempty"`
 }
 
 func joinMembers(ctx context.Context, e *engine.Engine, node string, size int, logger *slog.Logger) (*members, error) {
@@ -74,7 +79,7 @@ func joinMembers(ctx context.Context, e *engine.Engine, node string, size int, l
 	if err != nil {
 		return nil, err
 	}
-	m := &members{node: node, size: size, url: e.ClientURL(), engine: e, conn: conn, logger: logger, seen: map[string]seen{}, replicas: map[string]replicas{}}
+	m := &members{node: node, size: size, url: e.ClientURL(), program: Version(), engine: e, conn: conn, logger: logger, seen: map[string]seen{}, replicas: map[string]replicas{}}
 	if _, err := conn.Subscribe(subjectAlive, m.heard); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("listening for the other nodes: %w", err)
@@ -110,7 +115,7 @@ func (m *members) beat(ctx context.Context) {
 	var err error
 	for err == nil {
 		var sign []byte
-		if sign, err = json.Marshal(alive{Node: m.node, URL: m.url, Leads: int(m.leads.Load())}); err == nil {
+		if sign, err = json.Marshal(alive{Node: m.node, URL: m.url, Leads: int(m.leads.Load()), Version: m.program}); err == nil {
 			err = m.conn.Publish(subjectAlive, sign)
 		}
 		if err != nil {
@@ -135,7 +140,7 @@ func (m *members) heard(msg *nats.Msg) {
 	if _, known := m.seen[a.Node]; !known && len(m.seen) >= m.size-1 {
 		m.forgetOne()
 	}
-	m.seen[a.Node] = seen{at: time.Now(), url: a.URL, leads: a.Leads}
+	m.seen[a.Node] = seen{at: time.Now(), url: a.URL, leads: a.Leads, version: a.Version}
 }
 
 // forgetOne makes room for a node that took another one's place.
@@ -324,9 +329,9 @@ func (m *members) served(ctx context.Context, t topics.Topic, describe func() []
 func (m *members) info() []wire.NodeInfo {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	infos := []wire.NodeInfo{{Node: m.node, URL: m.url, Alive: true, Leads: int(m.leads.Load())}}
+	infos := []wire.NodeInfo{{Node: m.node, URL: m.url, Alive: true, Leads: int(m.leads.Load()), Version: m.program}}
 	for node, s := range m.seen {
-		infos = append(infos, wire.NodeInfo{Node: node, URL: s.url, Alive: time.Since(s.at) < aliveMax, Leads: s.leads})
+		infos = append(infos, wire.NodeInfo{Node: node, URL: s.url, Alive: time.Since(s.at) < aliveMax, Leads: s.leads, Version: s.version})
 	}
 	slices.SortFunc(infos, func(a, b wire.NodeInfo) int { return cmp.Compare(a.Node, b.Node) })
 	return infos

@@ -1,6 +1,16 @@
 package broker
 
-import "github.com/strandlog/strand/brokerd/engine"
+import (
+	"cmp"
+
+	"github.com/strandlog/strand/brokerd/engine"
+)
+
+// Room is how many bytes are free where a directory is, and with how few left a node refuses appends: as Config.FreeBytesMin says, 0 for the default.
+func Room(dir string, freeBytesMin int64) (free, freeMin int64, err error) {
+	m, err := engine.MeasureVolume(dir)
+	return m.Free, cmp.Or(freeBytesMin, m.FreeBytesMin()), err
+}
 
 // volume is the file system that holds a directory, which may be another one than the engine's.
 type volume struct {

@@ -19,6 +19,7 @@ const (
 	FetchBytesMax   = 4 << 20  // what one fetch or stream answer aims at
 	PartitionsMax   = 1024     // partitions of a topic
 	TopicBytesMax   = 100      // a topic name
+	GroupBytesMax   = 200      // the name of a consumer group
 
 	TermsMax             = 64       // types, and tags, of one condition
 	TermBytesMax         = 255      // a type or a tag

@@ -114,6 +114,8 @@ type NodeInfo struct {
 	URL   string `json:"url"` // where clients reach it
 	Alive bool   `json:"alive"`
 	Leads int    `json:"leads"` // shards, the catalogue's included
+
+	Version string `json:"version,omitempty"` // of its program
 }
 
 // ShardOf is the shard that holds a partition of a topic: partitions are dealt to the shards in turn.
