@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -45,31 +46,43 @@ func newStatements(p projections.ID, columns []column) *statements {
 	}
 }
 
-// querier is a pool or a transaction.
-type querier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+// byIndex has the rest of a transaction find rows by their keys. The planner knows neither how large the arrays are nor, of a table that grows fast, how
+// large that is: it would read all of it.
+const byIndex = "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)"
+
+// sender is a pool or a transaction.
+type sender interface {
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 }
 
 // commit reads the rows of one commit and writes those that were changed. It knows which commit wrote each row that it has read, and writes over no other.
 type commit[Row any] struct {
 	columns []column
 	sql     *statements
-	from    querier
+	from    sender
 	stamps  map[string]int64 // of the rows that were looked for; 0: there was none
 }
 
-func newCommit[Row any](columns []column, sql *statements, from querier) *commit[Row] {
+func newCommit[Row any](columns []column, sql *statements, from sender) *commit[Row] {
 	return &commit[Row]{columns: columns, sql: sql, from: from, stamps: map[string]int64{}}
 }
 
-func (c *commit[Row]) load(ctx context.Context, keys []string, found func(string, Row)) error {
+func (c *commit[Row]) load(ctx context.Context, keys []string, found func(string, Row)) (err error) {
 	for _, key := range keys {
 		if err := checkText(key); err != nil {
 			return fmt.Errorf("row %q: %w", key, err)
 		}
 		c.stamps[key] = 0
 	}
-	rows, err := c.from.Query(ctx, c.sql.load, keys)
+	b := &pgx.Batch{}
+	b.Queue(byIndex)
+	b.Queue(c.sql.load, keys)
+	results := c.from.SendBatch(ctx, b)
+	defer func() { err = errors.Join(err, results.Close()) }()
+	if _, err := results.Exec(); err != nil {
+		return err
+	}
+	rows, err := results.Query()
 	if err != nil {
 		return err
 	}
@@ -122,6 +135,10 @@ func (c *commit[Row]) write(b *pgx.Batch, changes iter.Seq2[string, *Row]) error
 			}
 		}
 	}
+	if len(inserted.keys)+len(updated.keys)+len(removed)+len(blindly) == 0 {
+		return nil
+	}
+	b.Queue(byIndex)
 	stamp := 1 + rand.Int64N(math.MaxInt64-1)
 	inserted.queue(b, c.sql.insert, stamp)
 	updated.queue(b, c.sql.update, stamp)
