@@ -3,7 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/strandlog/strand/commitlog"
@@ -23,13 +25,18 @@ type replicaLine struct {
 	Node   string `json:"node"`
 	Alive  bool   `json:"alive"`
 	InSync bool   `json:"inSync"`
-	Lag    int64  `json:"lag"`
+	Lag    int64  `json:"lag"`   // records, of the whole shard; -1: not known
+	LagMS  int64  `json:"lagMs"` // -1: not known
 }
 
 func newReplicaLines(p commitlog.PartitionInfo) []replicaLine {
 	lines := make([]replicaLine, 0, len(p.Replicas))
 	for _, r := range p.Replicas {
-		lines = append(lines, replicaLine(r))
+		line := replicaLine{Node: r.Node, Alive: r.Alive, InSync: r.InSync, Lag: r.Lag, LagMS: r.LagTime.Milliseconds()}
+		if r.LagTime < 0 {
+			line.LagMS = -1
+		}
+		lines = append(lines, line)
 	}
 	return lines
 }
@@ -41,7 +48,8 @@ func clusterLeadersCommand(s *server) *cobra.Command {
 		Use:   "leaders [TOPIC]",
 		Short: "List the partitions with their leaders and copies",
 		Long: `List the partitions of one topic, or of all, each with the node that leads it and the nodes that have copies. IN SYNC are copies that were heard of
-lately and lack no more than is on its way at any time; the others are listed as BEHIND. A single node has no copies to list.
+lately and lack no more than is on its way at any time; the others are listed as BEHIND, with the records that they lack and how much older their newest
+one is, where their nodes say that. A single node has no copies to list.
 
 ` + exitHelp(exitOK, exitError, exitUsage, exitUnavailable, exitNotFound),
 		Example:           "  brokerd cluster leaders\n  brokerd cluster leaders events -o json",
@@ -97,8 +105,16 @@ func split(replicas []commitlog.ReplicaInfo) (inSync, behind string) {
 		if r.InSync {
 			yes = append(yes, r.Node)
 		} else {
-			no = append(no, r.Node)
+			no = append(no, r.Node+lagOf(r))
 		}
 	}
 	return strings.Join(yes, ","), strings.Join(no, ",")
+}
+
+// lagOf says how far a copy is behind, empty where its node does not say.
+func lagOf(r commitlog.ReplicaInfo) string {
+	if r.Lag < 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%s, %s)", counted(r.Lag, "record"), max(r.LagTime, 0).Round(time.Millisecond))
 }

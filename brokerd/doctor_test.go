@@ -96,7 +96,7 @@ func TestDoctorExaminesTopics(t *testing.T) {
 		"error topic clicks: not serving: partitions 1,3 (no quorum, at no node): 1 of 3",
 		"error topic orders: no appends are taken, because fewer than 2 copies are in sync: partition 2",
 		"warning topic orders: copies on node-1 are not in sync, because it is gone: partition 2",
-		"warning topic orders: copies on node-3 are behind, by up to 7 writes: partitions 0,2",
+		"warning topic orders: copies on node-3 are behind, by up to 7 records: partitions 0,2",
 	}
 	if diff := cmp.Diff(want, shown(t, examineTopics([]commitlog.Topic{clicks, orders}))); diff != "" {
 		t.Error(diff)

@@ -113,7 +113,7 @@ func examineCopies(t commitlog.Topic) (found []finding) {
 	for _, name := range names {
 		c := behind[name]
 		f := finding{
-			levelWarning, "topic", t.Name, fmt.Sprintf("copies on %s are behind, by up to %s: %s", name, counted(c.lag, "write"), partitionsOf(c.partitions)),
+			levelWarning, "topic", t.Name, fmt.Sprintf("copies on %s are behind, by up to %s: %s", name, counted(c.lag, "record"), partitionsOf(c.partitions)),
 			"it catches up by itself: look again in a while, then look at its log, its disk and its network",
 		}
 		if !c.alive {

@@ -275,7 +275,11 @@ func newTopic(info wire.TopicInfo) (Topic, error) {
 	for _, s := range info.Shard {
 		var replicas []ReplicaInfo // all partitions of a shard share them
 		for _, r := range s.Replicas {
-			replicas = append(replicas, ReplicaInfo(r))
+			lag := time.Duration(r.LagMS) * time.Millisecond
+			if r.LagMS < 0 {
+				lag = -1
+			}
+			replicas = append(replicas, ReplicaInfo{Node: r.Node, Alive: r.Alive, InSync: r.InSync, Lag: r.Lag, LagTime: lag})
 		}
 		for _, p := range s.Partitions {
 			if p.Partition >= 0 && int(p.Partition) < len(t.Partitions) {

@@ -83,8 +83,12 @@ type PartitionInfo struct {
 type ReplicaInfo struct {
 	Node   string
 	Alive  bool
-	InSync bool  // it was heard of lately, and lacks no more than is on its way at any time
-	Lag    int64 // writes behind, of the whole shard
+	InSync bool // it was heard of lately, and lacks no more than is on its way at any time
+
+	// Lag and LagTime are how far it is behind, over all partitions of the shard: in records, and between its newest record and the leader's. -1 while its
+	// node does not say, because it is gone or has just come back.
+	Lag     int64
+	LagTime time.Duration
 }
 
 // Serving is the State of a partition that can be read and written.

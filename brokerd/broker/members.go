@@ -198,7 +198,7 @@ func (m *members) complete(ctx context.Context, k *keeper, info *wire.ShardInfo)
 	case info.State == wire.ShardServing:
 		info.Replicas = []wire.ReplicaInfo{{Node: m.node, Alive: true, InSync: true}}
 		for _, r := range m.replicasOf(ctx, k.stream) {
-			info.Replicas = append(info.Replicas, wire.ReplicaInfo{Node: r.Node, Alive: r.Silent < aliveMax, InSync: r.InSync, Lag: int64(r.Lag)})
+			info.Replicas = append(info.Replicas, wire.ReplicaInfo{Node: r.Node, Alive: r.Silent < aliveMax, InSync: r.InSync, Lag: -1, LagMS: -1}) // see merge
 		}
 	case (info.State == wire.ShardFencing || info.State == wire.ShardFollow) && !m.quorum():
 		info.State, info.Detail = wire.ShardNoQuorum, fmt.Sprintf("node %s hears of %d of the %d others", m.node, len(m.others()), m.size-1)
@@ -274,7 +274,46 @@ func (m *members) merge(ctx context.Context, t topics.Topic, own []wire.ShardInf
 			}
 		}
 	}
+	for i := range merged {
+		compare(&merged[i], said)
+	}
 	return merged
+}
+
+// compare tells how far the copies of a shard are behind its leader, by what their nodes say of them.
+func compare(leader *wire.ShardInfo, said [][]wire.ShardInfo) {
+	if leader.State != wire.ShardServing {
+		return
+	}
+	replicas := slices.Clone(leader.Replicas) // what the leader said may be shown to others
+	for i := range replicas {
+		r := &replicas[i]
+		for _, infos := range said {
+			for _, info := range infos {
+				if info.Shard == leader.Shard && info.Node == r.Node {
+					r.Lag, r.LagMS = behind(leader, &info)
+				}
+			}
+		}
+	}
+	leader.Replicas = replicas
+}
+
+// behind is how many records a copy lacks, and how much older its newest one is than the leader's.
+func behind(leader, copied *wire.ShardInfo) (records, ms int64) {
+	for _, p := range leader.Partitions {
+		lacks := p.HighWatermark
+		for _, q := range copied.Partitions {
+			if q.Partition == p.Partition {
+				lacks -= q.HighWatermark
+			}
+		}
+		records += max(lacks, 0)
+	}
+	if records > 0 {
+		ms = max(leader.Newest-copied.Newest, 0)
+	}
+	return records, ms
 }
 
 // telling ranks what a node says of a shard.

@@ -181,7 +181,7 @@ func (s *Shard) report() {
 	defer s.mu.Unlock()
 	s.status.Phase, s.status.Cause, s.status.Epoch, s.status.Session = s.core.Phase(), s.core.Cause(), state.Epoch, s.sessionID
 	s.status.Next = append(s.status.Next[:0:0], state.Next...)
-	s.status.Starts = state.Starts
+	s.status.Starts, s.status.Time = state.Starts, state.Time
 	s.status.Stats = s.core.stats
 }
 
@@ -353,7 +353,7 @@ func (s *Shard) endSession() {
 // ShardInfo describes the shard for metadata.
 func (s *Shard) ShardInfo(node string) wire.ShardInfo {
 	st := s.Status()
-	info := wire.ShardInfo{Shard: s.cfg.Layout.Shard, State: st.Phase.String(), Node: node, Epoch: st.Epoch, Session: st.Session}
+	info := wire.ShardInfo{Shard: s.cfg.Layout.Shard, State: st.Phase.String(), Node: node, Epoch: st.Epoch, Session: st.Session, Newest: st.Time}
 	if st.Cause != nil {
 		info.Detail = st.Cause.Error()
 	}

@@ -142,6 +142,7 @@ type Status struct {
 	Session uint64
 	Next    []int64 // high watermark by slot
 	Starts  []int64 // first offset kept, by slot
+	Time    int64   // newest record time, ms since 1970
 	Stats   Stats
 }
 

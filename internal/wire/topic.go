@@ -67,6 +67,7 @@ type ShardInfo struct {
 	Node       string          `json:"node"`
 	Epoch      uint64          `json:"epoch"`
 	Session    uint64          `json:"session,string"`
+	Newest     int64           `json:"newest,omitempty"` // record time, ms since 1970
 	Partitions []PartitionInfo `json:"partitions"`
 	Replicas   []ReplicaInfo   `json:"replicas,omitempty"` // the copies of all nodes that have one, this one's included; none on a single node
 }
@@ -76,7 +77,8 @@ type ReplicaInfo struct {
 	Node   string `json:"node"`
 	Alive  bool   `json:"alive"`
 	InSync bool   `json:"inSync"`
-	Lag    int64  `json:"lag"` // records behind, over all partitions
+	Lag    int64  `json:"lag"`   // records behind, over all partitions; -1: its node does not say
+	LagMS  int64  `json:"lagMs"` // between its newest record and the leader's; -1: its node does not say
 }
 
 // PartitionInfo is the readable range of one partition: [Start, HighWatermark).
