@@ -193,7 +193,7 @@ var floors = []floor{
 	},
 	{
 		name: "bench",
-		on:   []string{"measures", "node", "sides", "streams", "log"},
+		on:   []string{"measures", "trials", "connectors", "schema", "node", "sides", "streams", "log"},
 		packages: map[string]string{
 			"bench": "Measures Strand and its peers side by side, and prints a table.",
 		},
@@ -234,7 +234,7 @@ var modules = map[string]module{
 		why:    "UUIDv7 event ids, and the ids of topics and logs",
 	},
 	"github.com/jackc/pgx/v5": {
-		owners: []string{"connectors/postgres", "migrations", "internal/pgtest"},
+		owners: []string{"connectors/postgres", "migrations", "internal/pgtest", "bench"},
 		why:    "PostgreSQL",
 	},
 	"github.com/pressly/goose/v3": {

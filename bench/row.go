@@ -43,6 +43,7 @@ func allRows() []row {
 		loadRows(),
 		restartRows(),
 		memoryRows(),
+		projectRows(),
 	)
 }
 

@@ -20,6 +20,7 @@ type strand struct {
 	crowd   *crowd   // the broker that many connections produce to
 	history *history // the broker with the events that are replayed and loaded
 	restart *restart // the broker that is killed
+	model   *readModel
 	probers map[string]workload.Prober
 }
 
@@ -47,6 +48,9 @@ func (s *strand) run(ctx context.Context, t turn, task workload.Task) (workload.
 
 func (s *strand) close() error {
 	var errs []error
+	if s.model != nil {
+		errs = append(errs, s.model.close())
+	}
 	if s.appends != nil {
 		errs = append(errs, s.appends.close())
 	}

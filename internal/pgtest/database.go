@@ -23,7 +23,7 @@ var shared struct {
 func Main(m *testing.M, check ...func() error) {
 	code := m.Run()
 	if shared.server != nil {
-		if err := shared.server.remove(); err != nil {
+		if err := shared.server.Remove(); err != nil {
 			fmt.Fprintln(os.Stderr, "ending PostgreSQL:", err)
 			code = 1
 		}

@@ -43,7 +43,7 @@ func Start(tb testing.TB, more ...string) *Server {
 	tb.Helper()
 	s := start(tb, more)
 	tb.Cleanup(func() {
-		if err := s.remove(); err != nil {
+		if err := s.Remove(); err != nil {
 			tb.Errorf("ending PostgreSQL: %v", err)
 		}
 	})
@@ -52,21 +52,25 @@ func Start(tb testing.TB, more ...string) *Server {
 
 func start(tb testing.TB, more []string) *Server {
 	tb.Helper()
-	bin, err := binaries()
-	if err != nil {
-		if os.Getenv("REQUIRE_POSTGRES") != "" {
-			tb.Fatal(err)
-		}
+	s, err := Create(tb.Context(), more...)
+	switch {
+	case errors.Is(err, ErrNone) && os.Getenv("REQUIRE_POSTGRES") == "":
 		tb.Skipf("NOT EXERCISED: %v", err)
-	}
-	s, err := create(tb.Context(), bin, more)
-	if err != nil {
+	case err != nil:
 		tb.Fatalf("starting PostgreSQL: %v", err)
 	}
 	return s
 }
 
-func create(ctx context.Context, bin string, more []string) (_ *Server, err error) {
+// ErrNone means that there is no PostgreSQL on this machine.
+var ErrNone = errors.New("there is no PostgreSQL: install it (apt-get install postgresql), or set PGBIN to the folder of its binaries")
+
+// Create starts a cluster for what is no test, with more settings; Remove ends it.
+func Create(ctx context.Context, more ...string) (_ *Server, err error) {
+	bin, err := binaries()
+	if err != nil {
+		return nil, err
+	}
 	dir, err := os.MkdirTemp("", "pg-") // not that of the test: it belongs to root, and its path is too long for a socket
 	if err != nil {
 		return nil, err
@@ -167,8 +171,8 @@ func (s *Server) Restart(tb testing.TB) {
 	}
 }
 
-// remove ends the server, if it runs, and deletes its files.
-func (s *Server) remove() error {
+// Remove ends the server, if it runs, and deletes its files.
+func (s *Server) Remove() error {
 	err := s.process.Process.Signal(syscall.SIGQUIT)
 	if errors.Is(err, os.ErrProcessDone) {
 		err = nil
@@ -196,7 +200,7 @@ func binaries() (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
 		return filepath.Dir(path), nil
 	}
-	return "", errors.New("there is no PostgreSQL: install it (apt-get install postgresql), or set PGBIN to the folder of its binaries")
+	return "", ErrNone
 }
 
 // unprivileged says as whom the server runs, which refuses to be root, and gives him the directory. The server ends with us.
