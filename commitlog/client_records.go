@@ -25,11 +25,19 @@ func (c *Client) Records(ctx context.Context, t Topic, partition int32, r Range)
 		case err != nil:
 			yield(Record{}, err)
 			return
-		case r.From < 0 && r.From != Earliest:
+		case r.From < 0 && r.From != Earliest && r.From != Latest:
 			yield(Record{}, &OffsetRangeError{Topic: t.Name, Partition: partition, Offset: r.From, Start: t.Partitions[partition].Start, End: t.Partitions[partition].End})
 			return
 		case r.To != 0 && r.To <= r.From:
 			return
+		}
+		if r.From == Latest {
+			now, err := c.refresh(ctx, t)
+			if err != nil {
+				yield(Record{}, err)
+				return
+			}
+			r.From = now.Partitions[partition].End
 		}
 		ctx, release := c.lifetime.bind(ctx)
 		out := make(chan fetched)

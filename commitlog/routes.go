@@ -76,7 +76,7 @@ func (r *routes) known(shard int, stale uint64) (route, bool) {
 
 // describe asks once.
 func (r *routes) describe(ctx context.Context) (wire.TopicInfo, error) {
-	resp, err := r.client.askCatalogue(ctx, wire.SubjectTopicDescribe, wire.TopicRequest{Name: r.name})
+	resp, err := r.client.askCatalogue(ctx, wire.SubjectTopicDescribe, wire.TopicRequest{Name: r.name, ID: r.id})
 	if err != nil {
 		return wire.TopicInfo{}, err
 	}

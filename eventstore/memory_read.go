@@ -23,8 +23,11 @@ func (m *Memory) Records(ctx context.Context, topic commitlog.Topic, partition i
 func (m *Memory) records(ctx context.Context, topic commitlog.Topic, partition int32, r commitlog.Range, yield func(commitlog.Record, error) bool) error {
 	records, changed, err := m.snapshot(topic, partition)
 	end := int64(len(records))
-	if r.From == commitlog.Earliest {
+	switch r.From {
+	case commitlog.Earliest:
 		r.From = 0 // nothing is ever deleted
+	case commitlog.Latest:
+		r.From = end
 	}
 	switch {
 	case err != nil:

@@ -210,7 +210,7 @@ func (c catalogue) Create(ctx context.Context, spec wire.TopicSpec) (wire.TopicI
 	}
 	t, err := c.topics.Create(ctx, spec)
 	if internal && errors.Is(err, topics.ErrExists) { // whoever asks first makes it
-		return c.Describe(ctx, spec.Name)
+		return c.Describe(ctx, spec.Name, uuid.Nil)
 	}
 	if err != nil {
 		return wire.TopicInfo{}, err
@@ -235,10 +235,10 @@ func (c catalogue) Alter(ctx context.Context, id uuid.UUID, change wire.TopicCha
 	return c.shards.info(ctx, t), err
 }
 
-func (c catalogue) Describe(ctx context.Context, name string) (wire.TopicInfo, error) {
+func (c catalogue) Describe(ctx context.Context, name string, id uuid.UUID) (wire.TopicInfo, error) {
 	t, ok := c.topics.ByName(name)
-	if !ok && c.shards.members != nil {
-		// This node may be behind. That there is no such topic is an answer to act on, so it has to be true.
+	if (!ok || id != uuid.Nil && id != t.ID) && c.shards.members != nil {
+		// This node may be behind. That there is no such topic, or another one, is an answer to act on, so it has to be true.
 		if err := c.current(ctx); err != nil {
 			return wire.TopicInfo{}, err
 		}

@@ -533,3 +533,138 @@ func TestGroupStopsWhileItMoves(t *testing.T) {
 		}
 	}
 }
+
+// TestGroupInstance has an instance stop and come back: it has the partitions that it had, and nobody else got them in between.
+func TestGroupInstance(t *testing.T) {
+	client, _ := numbered(t, 100)
+	var mu sync.Mutex
+	given := map[string][]int32{} // partitions by member, as they were given
+	member := func(name string) func() error {
+		return joined(t, client, "dashboard", func(ctx context.Context, p *commitlog.Partition[int]) error {
+			mu.Lock()
+			given[name] = append(given[name], p.Partition)
+			mu.Unlock()
+			<-ctx.Done()
+			return nil
+		}, commitlog.Member(commitlog.MemberConfig{Instance: name}))
+	}
+	settled := func(g commitlog.Group) bool {
+		return g.State == "stable" && g.Size == 2 && len(g.Members[0].Assigned) == 2 && len(g.Members[1].Assigned) == 2
+	}
+	stopA, stopB := member("a"), member("b")
+	awaitGroup(t, client, "dashboard", settled)
+	mu.Lock()
+	before := slices.Clone(given["b"])
+	mu.Unlock()
+	if err := stopA(); err != nil {
+		t.Fatal(err)
+	}
+	stopA = member("a")
+	awaitGroup(t, client, "dashboard", settled)
+	mu.Lock()
+	if !slices.Equal(before, given["b"]) {
+		t.Errorf("while the other instance was away, b was given %v, before %v", given["b"], before)
+	}
+	mu.Unlock()
+	for _, stop := range []func() error{stopA, stopB} {
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := client.DeleteGroup(t.Context(), "dashboard"); !errors.Is(err, commitlog.ErrGroupNotEmpty) {
+		t.Errorf("deleting a group whose instances come back: %v", err)
+	}
+}
+
+// TestGroupInstanceTaken has a second process come under the name of a first one, which ends.
+func TestGroupInstanceTaken(t *testing.T) {
+	client, _ := numbered(t, 10)
+	first := make(chan error, 1)
+	idle := func(ctx context.Context, _ *commitlog.Partition[int]) error {
+		<-ctx.Done()
+		return nil
+	}
+	named := commitlog.Member(commitlog.MemberConfig{Instance: "worker-1"})
+	go func() {
+		first <- commitlog.Join(t.Context(), client, "dashboard", commitlog.JSON[int]("clicks"), idle, named)
+	}()
+	awaitGroup(t, client, "dashboard", func(g commitlog.Group) bool { return g.Size == 1 && len(g.Members[0].Assigned) == groupPartitions })
+	stop := joined(t, client, "dashboard", idle, named)
+	if err := <-first; !errors.Is(err, commitlog.ErrInstanceTaken) {
+		t.Errorf("the first process ended with %v", err)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestGroupStandby has more members than partitions: one stands by, and takes over what another one leaves.
+func TestGroupStandby(t *testing.T) {
+	client, _ := numbered(t, 10)
+	idle := func(ctx context.Context, _ *commitlog.Partition[int]) error {
+		<-ctx.Done()
+		return nil
+	}
+	var stops []func() error
+	for range groupPartitions + 1 {
+		stops = append(stops, joined(t, client, "dashboard", idle))
+	}
+	standing := func(n int) func(commitlog.Group) bool {
+		return func(g commitlog.Group) bool {
+			with := 0
+			for _, m := range g.Members {
+				with += min(len(m.Assigned), 1)
+			}
+			return g.State == "stable" && with == groupPartitions && g.Size-with == n
+		}
+	}
+	awaitGroup(t, client, "dashboard", standing(1))
+	if err := stops[0](); err != nil {
+		t.Fatal(err)
+	}
+	awaitGroup(t, client, "dashboard", standing(0))
+	for _, stop := range stops[1:] {
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestLatest reads by hand from the end on.
+func TestLatest(t *testing.T) {
+	client, topic := numbered(t, 100)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for r, err := range client.Records(ctx, topic, 0, commitlog.Range{From: commitlog.Latest}) {
+		t.Fatalf("from the end, without waiting, came %+v, %v", r, err)
+	}
+	send(t, client, topic, 100, 200)
+	partition := int32(0)
+	now, err := client.Topic(t.Context(), topic.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r, err := range client.Records(ctx, now, partition, commitlog.Range{From: commitlog.Latest}) {
+		t.Fatalf("what was there before came: %+v, %v", r, err)
+	}
+	got := make(chan commitlog.Record)
+	go func() {
+		for r, err := range client.Records(ctx, topic, partition, commitlog.Range{From: commitlog.Latest, Live: true}) {
+			if err == nil {
+				got <- r
+			}
+			return
+		}
+	}()
+	for i := 200; ; i += 20 { // the read begins some time
+		send(t, client, topic, i, i+20)
+		select {
+		case r := <-got:
+			if r.Offset < now.Partitions[partition].End {
+				t.Fatalf("the first record is at offset %d, the partition ended at %d", r.Offset, now.Partitions[partition].End)
+			}
+			return
+		default:
+		}
+	}
+}

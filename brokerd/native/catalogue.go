@@ -57,7 +57,7 @@ func describe(ctx context.Context, c Catalogue, req wire.TopicRequest) (wire.Top
 	if req.Name == "" {
 		return wire.TopicResponse{}, errIncomplete
 	}
-	return one(c.Describe(ctx, req.Name))
+	return one(c.Describe(ctx, req.Name, req.ID))
 }
 
 func list(ctx context.Context, c Catalogue, _ wire.TopicRequest) (wire.TopicResponse, error) {

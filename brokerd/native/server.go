@@ -35,7 +35,8 @@ type Groups interface {
 // Catalogue answers what clients ask about topics. Errors become answers by Code.
 type Catalogue interface {
 	Create(ctx context.Context, spec wire.TopicSpec) (wire.TopicInfo, error)
-	Describe(ctx context.Context, name string) (wire.TopicInfo, error)
+	// Describe answers for the topic of a name. id is the incarnation that the client knows; if that is another one, the answer must not be out of date.
+	Describe(ctx context.Context, name string, id uuid.UUID) (wire.TopicInfo, error)
 	Nodes(ctx context.Context) []wire.NodeInfo
 	List(ctx context.Context) ([]wire.TopicInfo, error)
 	Alter(ctx context.Context, id uuid.UUID, change wire.TopicChange) (wire.TopicInfo, error)

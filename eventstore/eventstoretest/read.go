@@ -73,6 +73,7 @@ func (s *subject) testRanges() {
 		want     []string
 	}{
 		{0, 0, all}, {0, 7, all}, {0, 99, all}, {0, 1, all[:1]}, {3, 5, all[3:5]}, {3, 0, all[3:]}, {6, 7, all[6:]},
+		{commitlog.Earliest, 0, all}, {commitlog.Earliest, 2, all[:2]}, {commitlog.Latest, 0, nil},
 		{7, 0, nil}, {7, 9, nil}, {5, 5, nil}, {5, 3, nil}, {0, -1, nil},
 	} {
 		if got := values(s.partition(t, 0, commitlog.Range{From: test.from, To: test.to})); !slices.Equal(got, test.want) {

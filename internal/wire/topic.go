@@ -94,7 +94,7 @@ type TopicChange struct {
 	RetentionBytes *int64 `json:"retentionBytes,omitempty"`
 }
 
-// TopicRequest is the body of the catalogue requests. Create uses Spec; Describe uses Name; Alter uses ID and Change; Delete uses ID; List uses nothing.
+// TopicRequest is the body of the catalogue requests. Create uses Spec; Describe uses Name, and ID if the client knows an incarnation; Alter uses ID and Change; Delete uses ID; List uses nothing.
 type TopicRequest struct {
 	Spec   *TopicSpec   `json:"spec,omitempty"`
 	Change *TopicChange `json:"change,omitempty"`
