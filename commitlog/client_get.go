@@ -18,7 +18,8 @@ type GetOption func(*wire.GetRequest)
 // Strict has Get see at least what had been stored, by anyone, when the call began. It costs a commit.
 func Strict() GetOption { return func(r *wire.GetRequest) { r.Strict = true } }
 
-// Get returns the latest record of a key of a table topic, and false when there is none or the latest one has no value.
+// Get returns the latest record of a key of a table topic, and false when there is none or the latest one has no value: then the record's Offset is
+// what an [Update] of the key has to expect, NoRecord or that of the record that deleted it.
 //
 // What this client's producers delivered, and what it read before, is always seen. The errors are those of a Records that is not live.
 func (c *Client) Get(ctx context.Context, t Topic, key []byte, options ...GetOption) (Record, bool, error) {
@@ -58,7 +59,7 @@ func (c *Client) Get(ctx context.Context, t Topic, key []byte, options ...GetOpt
 		},
 	})
 	if err != nil || resp.Record == nil {
-		return Record{}, false, err
+		return Record{Partition: r.partition, Offset: resp.Newest - 1}, false, err
 	}
 	return r.latest(key, &resp)
 }
@@ -78,7 +79,7 @@ func (r *reader) latest(key []byte, resp *wire.GetResponse) (Record, bool, error
 	}
 	r.routes.saw(r.partition, resp.Epoch, resp.Offset+1)
 	if value == nil {
-		return Record{}, false, nil
+		return Record{Partition: r.partition, Offset: resp.Offset}, false, nil
 	}
 	slab := headerSlab{expected: 1}
 	return Record{

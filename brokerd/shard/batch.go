@@ -2,6 +2,7 @@ package shard
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/strandlog/strand/internal/partitioner"
 	"github.com/strandlog/strand/internal/recordbatch"
@@ -18,8 +19,9 @@ type Batch struct {
 	After     uint64   // the batch of the same producer that must be stored before; 0: none
 	Keys      []string // in a table topic: of each record
 
-	// Moved is set on batches of the cleaner: where each key's newest record was when the batch was made. If one has moved on, the batch is refused.
-	Moved []int64
+	// Expected says of the first keys what their newest records must be: the offset plus 1, 0 where there is none. If one is another, the batch is refused.
+	Expected []int64
+	Moved    bool // it is the cleaner's: its records keep their times
 
 	hash uint64 // of the records
 }
@@ -56,7 +58,10 @@ func newBatch(kind string, layout Layout, producer uint64, p *wire.ProduceBatch)
 			b.Keys = append(b.Keys, string(r.Key))
 		}
 	}
-	b.hash = hashRecords(p.Batch)
+	if len(p.Expected) > len(b.Keys) {
+		return nil, fmt.Errorf("the newest records of %d keys are expected, and the batch has %d: only those of table topics have any", len(p.Expected), len(b.Keys))
+	}
+	b.hash, b.Expected = hashRecords(p.Batch), slices.Clone(p.Expected)
 	return b, nil
 }
 
@@ -92,13 +97,15 @@ func (c *Core) evaluateBatch(a *Append, f *flight) error {
 			return nil
 		}
 	}
-	for i, at := range a.Batch.Moved {
+	for i, expected := range a.Batch.Expected {
 		newest, seq, err := c.newestOf(a.Batch, i)
 		if err != nil {
 			return err
 		}
-		if newest != at+1 {
-			c.attachOrReply(seq, f, a, wire.AppendResult{Code: wire.Conflict, Actual: newest - 1})
+		if newest != expected {
+			c.attachOrReply(seq, f, a, wire.AppendResult{
+				Code: wire.Conflict, Actual: newest - 1, Detail: fmt.Sprintf("the newest record of key %q is at offset %d, expected %d", a.Batch.Keys[i], newest-1, expected-1),
+			})
 			return nil
 		}
 	}
@@ -130,13 +137,16 @@ func (c *Core) newestOf(b *Batch, i int) (int64, uint64, error) {
 		return int64(n.value), n.seq, nil
 	}
 	newest, err := c.mat.Head(b.Partition, []byte(b.Keys[i]))
+	if slot, ok := c.cfg.Layout.Slot(b.Partition); ok && newest <= c.state.Starts[slot] {
+		newest = 0 // it was cut away, with whatever is not live
+	}
 	return newest, 0, err
 }
 
 // takeBatch puts a batch into the frame.
 func (c *Core) takeBatch(a *Append, f *flight) {
 	b := a.Batch
-	timed := c.cfg.ProducerTime || b.Moved != nil
+	timed := c.cfg.ProducerTime || b.Moved
 	offset := c.frames.addBatch(a, timed)
 	timestamp := f.frame.Time
 	if timed {

@@ -173,12 +173,12 @@ func (m *movement) filter(ctx context.Context) error {
 }
 
 func (m *movement) batch() *Batch {
-	b := &Batch{Partition: m.cleaner.shard.cfg.Layout.Partition(m.slot)}
+	b := &Batch{Partition: m.cleaner.shard.cfg.Layout.Partition(m.slot), Moved: true}
 	var builder recordbatch.Builder
 	builder.Reset(0, m.records[0].Timestamp, 0)
 	for _, r := range m.records {
 		builder.Append(recordbatch.Entry{Timestamp: r.Timestamp, Key: r.Key, Value: r.Value, HeaderCount: r.Headers.Len(), Headers: r.Headers.Raw()})
-		b.Keys, b.Moved = append(b.Keys, string(r.Key)), append(b.Moved, r.Offset)
+		b.Keys, b.Expected = append(b.Keys, string(r.Key)), append(b.Expected, r.Offset+1)
 	}
 	b.Bytes = builder.AppendTo(nil)
 	b.Info, _ = recordbatch.Peek(b.Bytes) // just built

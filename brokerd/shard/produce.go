@@ -99,6 +99,7 @@ func (s *Shard) Get(ctx context.Context, req wire.GetRequest, room Room) wire.Ge
 		if newest == 0 || newest <= at.Starts[slot] {
 			return r
 		}
+		r.Newest = newest
 		record, err := s.store.recordAt(ctx, slot, newest-1, room)
 		if err != nil && ctx.Err() == nil && s.movedOn(slot, newest) {
 			continue // the cleaner has taken it elsewhere in between

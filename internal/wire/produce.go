@@ -17,6 +17,10 @@ type ProduceBatch struct {
 	Since     uint64 // see Append
 	After     uint32 // the newest batch before it that has no outcome yet, by its number: it is stored after that one or not at all; 0: none
 	Batch     []byte
+
+	// Expected is, of a table topic, what the newest record of each of the first keys must be for the batch to be stored: its offset plus 1, 0 where there
+	// is none. Otherwise the batch is refused as a Conflict.
+	Expected []int64
 }
 
 // ProduceResponse answers a ProduceRequest: one result for each batch, in the same order.
@@ -38,7 +42,7 @@ type ProduceResult struct {
 }
 
 const (
-	produceBatchBytesMin  = 3
+	produceBatchBytesMin  = 4
 	produceResultBytesMin = 2
 )
 
@@ -53,6 +57,10 @@ func (m *ProduceRequest) AppendTo(dst []byte) []byte {
 		dst = appendUvarint(dst, b.Since)
 		dst = appendUvarint(dst, uint64(b.After))
 		dst = appendBytes(dst, b.Batch)
+		dst = appendInt(dst, len(b.Expected))
+		for _, newest := range b.Expected {
+			dst = appendInt(dst, newest)
+		}
 	}
 	return dst
 }
@@ -70,6 +78,10 @@ func (m *ProduceRequest) Decode(b []byte) error {
 		p.Since = d.uvarint("since", maxEpoch)
 		p.After = uint32(d.uvarint("after", math.MaxInt32))
 		p.Batch = d.bytes("batch", AppendBytesMax)
+		p.Expected = resize(p.Expected, d.count("expected", EventsMax, 1))
+		for k := range p.Expected {
+			p.Expected[k] = d.int64("expected")
+		}
 		if d.err != nil {
 			break
 		}

@@ -16,6 +16,7 @@ type GetResponse struct {
 	Epoch     uint64
 	Offset    int64
 	Timestamp int64  // ms since 1970
+	Newest    int64  // of the key's newest record, which may be one that deletes it, the offset plus 1; 0: there is none
 	Record    []byte // as it stands in the batch (with its length prefix); its deltas are to be ignored in favour of Offset and Timestamp
 }
 
@@ -49,6 +50,7 @@ func (m *GetResponse) AppendTo(dst []byte) []byte {
 	dst = appendUvarint(dst, m.Epoch)
 	dst = appendInt(dst, m.Offset)
 	dst = appendSigned(dst, m.Timestamp)
+	dst = appendInt(dst, m.Newest)
 	return appendBytes(dst, m.Record)
 }
 
@@ -61,6 +63,7 @@ func (m *GetResponse) Decode(b []byte) error {
 		Epoch:     d.uvarint("epoch", maxEpoch),
 		Offset:    d.int64("offset"),
 		Timestamp: d.signed("timestamp"),
+		Newest:    d.int64("newest"),
 		Record:    d.bytes("record", PayloadBytesMax),
 	}
 	if len(m.Record) > 0 && len(m.Record) < rawRecordBytesMin {
