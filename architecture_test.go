@@ -82,8 +82,9 @@ var floors = []floor{
 	},
 	{
 		name: "connectors",
-		on:   []string{"schema", "sides", "streams", "log"},
+		on:   []string{"schema", "sides", "streams", "log", "protocol"},
 		packages: map[string]string{
+			"connectors/table":    "Keeps read models in table topics: rows and checkpoints in one append.",
 			"connectors/postgres": "Keeps read models in PostgreSQL: effects and checkpoints in one transaction.",
 		},
 	},

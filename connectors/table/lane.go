@@ -1,0 +1,193 @@
+package table
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/strandlog/strand/commitlog"
+	"github.com/strandlog/strand/projections"
+)
+
+// lane is a claimed partition.
+type lane[Row any] struct {
+	client     *commitlog.Client
+	topic      commitlog.Topic
+	updater    *commitlog.Updater
+	claim      projections.Claim
+	generation int
+	checkpoint checkpoint // as this lane wrote it last
+	newest     int64      // its offset
+	rows       map[string]held
+	closed     bool
+
+	parking parking // of the commit under way
+}
+
+// held is a row as this lane knows it.
+type held struct {
+	newest int64  // its offset; NoRecord: there is none
+	value  []byte // nil: there is none
+}
+
+// heldMax bounds the rows that a lane holds.
+const heldMax = 64 << 10
+
+// Checkpoint is the mark of the last commit.
+func (l *lane[Row]) Checkpoint() projections.Mark { return l.checkpoint.mark() }
+
+// Close releases the lane.
+func (l *lane[Row]) Close() error {
+	l.closed = true
+	return nil
+}
+
+// Commit implements [projections.Lane].
+func (l *lane[Row]) Commit(ctx context.Context, next projections.Mark, fn func(*projections.Rows[Row]) error) error {
+	switch {
+	case l.closed:
+		return errors.New("commit on a closed lane")
+	case next.Next < l.checkpoint.Next:
+		return fmt.Errorf("a checkpoint cannot go back from %d to %d", l.checkpoint.Next, next.Next)
+	}
+	for {
+		rows := projections.NewRows(l.load)
+		l.parking = parking{}
+		if err := fn(rows); err != nil {
+			return classified(err)
+		}
+		err := l.write(ctx, l.checkpoint.at(next), rows)
+		if !errors.Is(err, commitlog.ErrConflict) {
+			return classified(err)
+		}
+		if err := l.look(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// write stores the changed rows and the checkpoint.
+func (l *lane[Row]) write(ctx context.Context, at checkpoint, rows *projections.Rows[Row]) error {
+	updates, err := l.updates(rows)
+	if err != nil {
+		return err
+	}
+	aside, err := l.setAside(ctx)
+	if err != nil {
+		return err
+	}
+	n := len(updates)
+	updates = append(append(updates, aside...), commitlog.Update{Key: checkpointKey(l.claim.Partition), Value: encoded(at), Newest: l.newest})
+	offsets, err := l.updater.Update(ctx, updates...)
+	if err != nil {
+		return err
+	}
+	l.checkpoint, l.newest = at, offsets[len(offsets)-1]
+	if len(l.rows) > heldMax {
+		clear(l.rows)
+	}
+	for i := range updates[:n] {
+		key, _ := rowOf(l.generation, updates[i].Key)
+		l.rows[key] = held{offsets[i], updates[i].Value}
+	}
+	return nil
+}
+
+// updates are the rows that were changed.
+func (l *lane[Row]) updates(rows *projections.Rows[Row]) (updates []commitlog.Update, err error) {
+	for key, row := range rows.Changes() {
+		known, read := l.rows[key]
+		u := commitlog.Update{Key: rowKey(l.generation, key), Newest: known.newest}
+		if len(key) > keyBytesMax {
+			return nil, fmt.Errorf("table: row %.50q…: its key has %d bytes, at most %d are allowed", key, len(key), keyBytesMax)
+		}
+		if !read {
+			u.Newest = commitlog.AnyRecord // it was deleted without a look
+		}
+		if row != nil {
+			if u.Value, err = json.Marshal(row); err != nil {
+				return nil, fmt.Errorf("table: row %q: %w", key, err)
+			}
+		} else if read && known.value == nil {
+			continue // there was none
+		}
+		updates = append(updates, u)
+	}
+	return updates, nil
+}
+
+// look finds out why a commit was refused: an error when the lane has lost its partition, or when an earlier commit turns out to have taken place.
+func (l *lane[Row]) look(ctx context.Context) error {
+	var at checkpoint
+	newest, err := read(ctx, l.client, l.topic, checkpointKey(l.claim.Partition), &at)
+	switch {
+	case err != nil:
+		return err
+	case at.Lane != l.checkpoint.Lane:
+		return &projections.FencedError{Projection: l.claim.ID(), Partition: l.claim.Partition, Epoch: l.claim.Epoch, Owner: at.Epoch}
+	}
+	clear(l.rows) // some of them were changed by others, or moved by the cleaner
+	landed := at != l.checkpoint
+	l.checkpoint, l.newest = at, newest
+	if landed {
+		return &projections.TransientError{Err: errors.New("a commit whose outcome was unknown took place")}
+	}
+	return nil
+}
+
+// loadsAtOnce is how many rows are asked for at the same time.
+const loadsAtOnce = 64
+
+// load reads rows, those first that this lane knows.
+func (l *lane[Row]) load(ctx context.Context, keys []string, found func(string, Row)) error {
+	var missing []string
+	for _, key := range keys {
+		if _, ok := l.rows[key]; !ok {
+			missing = append(missing, key)
+		}
+	}
+	if err := l.fetch(ctx, missing); err != nil {
+		return err
+	}
+	for _, key := range keys {
+		value := l.rows[key].value
+		if value == nil {
+			continue
+		}
+		var row Row
+		if err := json.Unmarshal(value, &row); err != nil {
+			return fmt.Errorf("table: row %q: %w", key, err)
+		}
+		found(key, row)
+	}
+	return nil
+}
+
+func (l *lane[Row]) fetch(ctx context.Context, keys []string) error {
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	var failed error
+	turns := make(chan struct{}, loadsAtOnce)
+	for _, key := range keys {
+		turns <- struct{}{}
+		group.Go(func() {
+			defer func() { <-turns }()
+			r, ok, err := l.client.Get(ctx, l.topic, rowKey(l.generation, key))
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failed = errors.Join(failed, err)
+				return
+			}
+			h := held{newest: r.Offset}
+			if ok {
+				h.value = r.Value
+			}
+			l.rows[key] = h
+		})
+	}
+	group.Wait()
+	return failed
+}

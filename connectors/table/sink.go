@@ -1,0 +1,320 @@
+package table
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/strandlog/strand/commitlog"
+	"github.com/strandlog/strand/projections"
+)
+
+// Sink keeps the rows of folds in a table topic.
+type Sink[Row any] struct{ client *commitlog.Client }
+
+// New makes a sink.
+func New[Row any](client *commitlog.Client) *Sink[Row] { return &Sink[Row]{client} }
+
+// Claim implements [projections.Sink].
+func (s *Sink[Row]) Claim(ctx context.Context, c projections.Claim) (projections.Lane[*projections.Rows[Row]], error) {
+	t, err := open(ctx, s.client, c.ID(), true)
+	if err != nil {
+		return nil, err
+	}
+	u, err := s.client.Updater(t)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		var about projection
+		aboutAt, err := read(ctx, s.client, t, []byte(projectionKey), &about)
+		if err != nil {
+			return nil, err
+		}
+		if about.Topic != "" && about.source() != c.Source() {
+			return nil, &projections.DivergedError{Projection: c.ID(), Topic: c.Topic, Partition: c.Partition,
+				Reason: fmt.Sprintf("the checkpoint belongs to topic %s (id %s, log %s), the worker reads topic %s (id %s, log %s)",
+					about.Topic, about.TopicID, about.LogID, c.Topic, c.TopicID, c.LogID)}
+		}
+		var at checkpoint
+		newest, err := read(ctx, s.client, t, checkpointKey(c.Partition), &at)
+		if err != nil {
+			return nil, err
+		}
+		if c.Epoch < at.Epoch {
+			return nil, &projections.FencedError{Projection: c.ID(), Partition: c.Partition, Epoch: c.Epoch, Owner: at.Epoch}
+		}
+		at.Epoch, at.Lane = c.Epoch, at.Lane+1
+		about.Topic, about.TopicID, about.LogID = c.Topic, c.TopicID, c.LogID
+		if !slices.Contains(about.Partitions, c.Partition) {
+			about.Partitions = append(about.Partitions, c.Partition)
+			slices.Sort(about.Partitions)
+		}
+		offsets, err := u.Update(ctx, commitlog.Update{Key: []byte(projectionKey), Value: encoded(about), Newest: aboutAt},
+			commitlog.Update{Key: checkpointKey(c.Partition), Value: encoded(at), Newest: newest})
+		switch {
+		case errors.Is(err, commitlog.ErrConflict):
+			continue // somebody else was faster
+		case err != nil:
+			return nil, classified(err)
+		}
+		return &lane[Row]{
+			client: s.client, topic: t, updater: u, claim: c, generation: about.Generation, checkpoint: at, newest: offsets[1], rows: map[string]held{},
+		}, nil
+	}
+}
+
+// Setup implements [projections.Sink].
+func (s *Sink[Row]) Setup(ctx context.Context, p projections.ID, fn func(*projections.Rows[Row]) error) error {
+	t, err := open(ctx, s.client, p, true)
+	if err != nil {
+		return err
+	}
+	u, err := s.client.Updater(t)
+	if err != nil {
+		return err
+	}
+	for {
+		var about projection
+		newest, err := read(ctx, s.client, t, []byte(projectionKey), &about)
+		if err != nil || about.SetUp {
+			return err
+		}
+		about.SetUp = true
+		l := &lane[Row]{client: s.client, topic: t, updater: u, generation: about.Generation, rows: map[string]held{}}
+		rows := projections.NewRows(l.load)
+		if err := fn(rows); err != nil {
+			return err
+		}
+		updates, err := l.updates(rows)
+		if err != nil {
+			return err
+		}
+		_, err = u.Update(ctx, append(updates, commitlog.Update{Key: []byte(projectionKey), Value: encoded(about), Newest: newest})...)
+		if !errors.Is(err, commitlog.ErrConflict) {
+			return classified(err)
+		}
+	}
+}
+
+// Reset implements [projections.Sink]. The rows are gone at once; then they are deleted.
+func (s *Sink[Row]) Reset(ctx context.Context, p projections.ID) error {
+	t, err := open(ctx, s.client, p, false)
+	if isUnknown(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	u, err := s.client.Updater(t)
+	if err != nil {
+		return err
+	}
+	for {
+		var about projection
+		newest, err := read(ctx, s.client, t, []byte(projectionKey), &about)
+		if err != nil {
+			return err
+		}
+		old := about.Generation
+		updates := []commitlog.Update{{Key: []byte(projectionKey), Value: encoded(projection{Generation: old + 1, Partitions: about.Partitions}), Newest: newest}}
+		for _, partition := range about.Partitions {
+			var at checkpoint
+			newest, err := read(ctx, s.client, t, checkpointKey(partition), &at)
+			if err != nil {
+				return err
+			}
+			updates = append(updates, commitlog.Update{Key: checkpointKey(partition), Value: encoded(checkpoint{Epoch: at.Epoch, Lane: at.Lane + 1}), Newest: newest},
+				commitlog.Update{Key: parkedKey(partition), Newest: commitlog.AnyRecord})
+		}
+		_, err = u.Update(ctx, updates...)
+		switch {
+		case errors.Is(err, commitlog.ErrConflict):
+			continue
+		case err != nil:
+			return classified(err)
+		}
+		return s.clear(ctx, t, u, old)
+	}
+}
+
+// deletedAtOnce is how many rows are deleted with one append.
+const deletedAtOnce = 1000
+
+// clear deletes the rows of a generation.
+func (s *Sink[Row]) clear(ctx context.Context, t commitlog.Topic, u *commitlog.Updater, generation int) error {
+	stored, err := s.stored(ctx, t, generation)
+	if err != nil {
+		return err
+	}
+	for keys := range slices.Chunk(slices.Collect(maps.Keys(stored)), deletedAtOnce) {
+		updates := make([]commitlog.Update, len(keys))
+		for i, key := range keys {
+			updates[i] = commitlog.Update{Key: rowKey(generation, key), Newest: commitlog.AnyRecord}
+		}
+		if _, err := u.Update(ctx, updates...); err != nil {
+			return classified(err)
+		}
+	}
+	return nil
+}
+
+// stored reads the rows of a generation, as they are encoded.
+func (s *Sink[Row]) stored(ctx context.Context, t commitlog.Topic, generation int) (map[string][]byte, error) {
+	rows := map[string][]byte{}
+	for r, err := range s.client.Records(ctx, t, 0, commitlog.Range{From: commitlog.Earliest}) {
+		if err != nil {
+			return nil, classified(err)
+		}
+		key, ok := rowOf(generation, r.Key)
+		switch {
+		case !ok:
+		case r.Value == nil:
+			delete(rows, key)
+		default:
+			rows[key] = r.Value
+		}
+	}
+	return rows, nil
+}
+
+// Get reads the row of a key as it was committed last.
+func (s *Sink[Row]) Get(ctx context.Context, p *projections.Projection[*projections.Rows[Row]], key string) (row Row, ok bool, err error) {
+	t, err := open(ctx, s.client, p.ID(), false)
+	if isUnknown(err) {
+		return row, false, nil
+	}
+	if err != nil {
+		return row, false, err
+	}
+	var about projection
+	if _, err := read(ctx, s.client, t, []byte(projectionKey), &about); err != nil {
+		return row, false, err
+	}
+	r, ok, err := s.client.Get(ctx, t, rowKey(about.Generation, key), commitlog.Strict())
+	if err != nil || !ok {
+		return row, false, classified(err)
+	}
+	return row, true, json.Unmarshal(r.Value, &row)
+}
+
+// All reads all rows. Each is as it was at some moment of the call.
+func (s *Sink[Row]) All(ctx context.Context, p *projections.Projection[*projections.Rows[Row]]) (map[string]Row, error) {
+	t, err := open(ctx, s.client, p.ID(), false)
+	if isUnknown(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var about projection
+	if _, err := read(ctx, s.client, t, []byte(projectionKey), &about); err != nil {
+		return nil, err
+	}
+	stored, err := s.stored(ctx, t, about.Generation)
+	if err != nil {
+		return nil, err
+	}
+	rows := make(map[string]Row, len(stored))
+	for key, value := range stored {
+		var row Row
+		if err := json.Unmarshal(value, &row); err != nil {
+			return nil, fmt.Errorf("table: row %q of projection %s: %w", key, p.ID(), err)
+		}
+		rows[key] = row
+	}
+	return rows, nil
+}
+
+// lookEvery is how often a watch looks whether a topic is there that is not.
+const lookEvery = 100 * time.Millisecond
+
+// Watch implements [projections.Sink].
+func (s *Sink[Row]) Watch(ctx context.Context, p projections.ID) iter.Seq2[projections.Checkpoints, error] {
+	return func(yield func(projections.Checkpoints, error) bool) {
+		err := s.watch(ctx, p, func(now projections.Checkpoints) bool { return yield(now, nil) })
+		if err != nil {
+			yield(projections.Checkpoints{}, err)
+		}
+	}
+}
+
+func (s *Sink[Row]) watch(ctx context.Context, p projections.ID, tell func(projections.Checkpoints) bool) error {
+	empty := projections.Checkpoints{Partitions: map[int32]projections.Checkpoint{}}
+	t, err := open(ctx, s.client, p, false)
+	for told := false; isUnknown(err); t, err = open(ctx, s.client, p, false) {
+		if !told && !tell(empty) {
+			return nil
+		}
+		told = true
+		select {
+		case <-time.After(lookEvery):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	// What is written from here on is read below; what is read before may be newer than its beginning, which does no harm.
+	var about projection
+	if _, err := read(ctx, s.client, t, []byte(projectionKey), &about); err != nil {
+		return err
+	}
+	now := projections.Checkpoints{Source: about.source(), Partitions: map[int32]projections.Checkpoint{}}
+	for _, partition := range about.Partitions {
+		var at checkpoint
+		if _, err := read(ctx, s.client, t, checkpointKey(partition), &at); err != nil {
+			return err
+		}
+		now.Partitions[partition] = projections.Checkpoint{Mark: at.mark(), Epoch: at.Epoch}
+	}
+	if !tell(clone(now)) {
+		return nil
+	}
+	for r, err := range s.client.Records(ctx, t, 0, commitlog.Range{From: t.Partitions[0].End, Live: true}) {
+		if err != nil {
+			return classified(err)
+		}
+		changed, err := follow(&now, &r)
+		if err != nil {
+			return err
+		}
+		if changed && !tell(clone(now)) {
+			return nil
+		}
+	}
+	return ctx.Err()
+}
+
+// follow takes in one record, and says whether it changed a checkpoint or the source.
+func follow(now *projections.Checkpoints, r *commitlog.Record) (changed bool, err error) {
+	switch partition, isCheckpoint := partitionOf(r.Key); {
+	case string(r.Key) == projectionKey:
+		var about projection
+		if err := json.Unmarshal(r.Value, &about); err != nil {
+			return false, fmt.Errorf("table: offset %d: %w", r.Offset, err)
+		}
+		changed = now.Source != about.source()
+		now.Source = about.source()
+	case isCheckpoint:
+		var at checkpoint
+		if err := json.Unmarshal(r.Value, &at); err != nil {
+			return false, fmt.Errorf("table: offset %d: %w", r.Offset, err)
+		}
+		is := projections.Checkpoint{Mark: at.mark(), Epoch: at.Epoch}
+		changed = now.Partitions[partition] != is
+		now.Partitions[partition] = is
+	}
+	return changed, nil
+}
+
+func clone(c projections.Checkpoints) projections.Checkpoints {
+	c.Partitions = maps.Clone(c.Partitions)
+	return c
+}

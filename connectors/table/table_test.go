@@ -1,0 +1,139 @@
+package table_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/strandlog/strand/brokerd/broker"
+	"github.com/strandlog/strand/connectors/table"
+	"github.com/strandlog/strand/eventstore"
+	"github.com/strandlog/strand/projections"
+	"github.com/strandlog/strand/projections/projectionstest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func start(t *testing.T) *broker.Broker {
+	t.Helper()
+	b, err := broker.Start(t.Context(), broker.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+type counter struct{ N int64 }
+
+// TestSinkIsASink holds it to the law.
+func TestSinkIsASink(t *testing.T) {
+	projectionstest.Run(t, func(t *testing.T) projectionstest.Harness[*projections.Rows[counter]] {
+		sink := table.New[counter](start(t).Client())
+		named := projections.Define("counters", projections.Fold(func(*counter, eventstore.Recorded[counted]) {})).Version(3)
+		return projectionstest.Harness[*projections.Rows[counter]]{
+			Sink: sink,
+			Add: func(ctx context.Context, rows *projections.Rows[counter], key string, n int64) error {
+				row, err := rows.Row(ctx, key)
+				if err == nil {
+					row.N += n
+				}
+				return err
+			},
+			Counters: func(ctx context.Context) (map[string]int64, error) {
+				rows, err := sink.All(ctx, named)
+				counters := map[string]int64{}
+				for key, row := range rows {
+					counters[key] = row.N
+				}
+				return counters, err
+			},
+		}
+	})
+}
+
+type counted struct{ N int64 }
+
+// TestProjection has two workers share a projection, park what cannot be handled, and handle it later.
+func TestProjection(t *testing.T) {
+	client := start(t).Client()
+	store, err := eventstore.Open(t.Context(), client, eventstore.Config{Partitions: 4}, eventstore.Category{Name: "counter", Events: map[string]any{"counted": counted{}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cured atomic.Bool
+	p := projections.Define("counters", projections.Fold(func(c *counter, e eventstore.Recorded[counted]) {
+		if e.Data.N == 77 && !cured.Load() {
+			panic("poison")
+		}
+		c.N += e.Data.N
+	}))
+	sinks := []*table.Sink[counter]{table.New[counter](client), table.New[counter](client)}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, len(sinks))
+	for _, sink := range sinks {
+		go func() { ended <- projections.Run(ctx, store, p, sink, projections.OnError(projections.Park, 1)) }()
+	}
+	var want int64
+	for i := range int64(500) {
+		if _, err := store.Append(t.Context(), fmt.Sprintf("counter-%d", i%50), eventstore.Any, counted{i}); err != nil {
+			t.Fatal(err)
+		}
+		want += i
+	}
+	await := func() {
+		t.Helper()
+		end, err := store.End(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		limited, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		if err := projections.AwaitCursor(limited, p, sinks[0], end); err != nil {
+			t.Fatal(err)
+		}
+	}
+	await()
+	parked, err := sinks[0].Parked(t.Context(), p.ID())
+	if err != nil || len(parked) != 9 || parked[0].Stream != "counter-27" {
+		t.Fatalf("parked are %+v, %v", parked, err)
+	}
+	cured.Store(true)
+	if n, err := sinks[1].Retry(t.Context(), p.ID(), "counter-27"); err != nil || n != 9 {
+		t.Fatalf("asked for another attempt at %d events, %v", n, err)
+	}
+	deadline := time.Now().Add(30 * time.Second)
+	for len(parked) > 0 {
+		if parked, err = sinks[0].Parked(t.Context(), p.ID()); err != nil || time.Now().After(deadline) {
+			t.Fatalf("parked are still %+v, %v", parked, err)
+		}
+	}
+	rows, err := sinks[0].All(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sum int64
+	for _, row := range rows {
+		sum += row.N
+	}
+	if sum != want || len(rows) != 50 {
+		t.Errorf("%d rows have the sum %d, want 50 and %d", len(rows), sum, want)
+	}
+	if row, ok, err := sinks[1].Get(t.Context(), p, "27"); err != nil || !ok || row.N != rows["27"].N {
+		t.Errorf("row 27 is %+v, %t, %v", row, ok, err)
+	}
+	cancel()
+	for range sinks {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}
