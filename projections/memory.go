@@ -171,6 +171,29 @@ func (m *Memory[Row]) Reset(ctx context.Context, p ID) error {
 	return nil
 }
 
+// Snapshot implements [Snapshotter].
+func (m *Memory[Row]) Snapshot(ctx context.Context, p ID, wanted func(key string) bool) (Snapshot[Row], error) {
+	release, err := m.takeTurn(ctx) // no commit is half-way then
+	if err != nil {
+		return Snapshot[Row]{}, err
+	}
+	defer release()
+	now, _, err := m.look(p)
+	if err != nil {
+		return Snapshot[Row]{}, err
+	}
+	s := Snapshot[Row]{Checkpoints: now, Rows: map[string]Row{}}
+	for partition := range now.Partitions {
+		s.Parked = append(s.Parked, m.Parked(partition)...)
+	}
+	for key, row := range m.All() {
+		if wanted(key) {
+			s.Rows[key] = row
+		}
+	}
+	return s, nil
+}
+
 // bind gives the sink to the first projection version that uses it. The caller holds mu.
 func (m *Memory[Row]) bind(p ID) error {
 	if m.id == (ID{}) {

@@ -95,16 +95,23 @@ type job[T any] struct {
 }
 
 // prepare checks the definition and sets the sink up.
-func (j *job[T]) prepare(ctx context.Context) (err error) {
-	p := j.projection
-	if j.handlers, err = p.byType(j.store); err != nil {
+func (j *job[T]) prepare(ctx context.Context) error {
+	if err := j.learn(); err != nil {
+		return err
+	}
+	return j.setUp(ctx)
+}
+
+// learn finds the handlers of each type.
+func (j *job[T]) learn() (err error) {
+	if j.handlers, err = j.projection.byType(j.store); err != nil {
 		return err
 	}
 	j.handled = make(map[reflect.Type]bool, len(j.handlers))
 	for event := range j.handlers {
 		j.handled[event] = true
 	}
-	return j.setUp(ctx)
+	return nil
 }
 
 // setUp has the sink set up, unless it is.

@@ -15,7 +15,7 @@ import (
 )
 
 // statements are those of one table. They are the same for any number of rows, so that each is prepared once.
-type statements struct{ load, insert, update, remove, removeBlindly string }
+type statements struct{ all, load, insert, update, remove, removeBlindly string }
 
 func newStatements(p projections.ID, columns []column) *statements {
 	table := quote(Schema(p), TableName)
@@ -33,8 +33,10 @@ func newStatements(p projections.ID, columns []column) *statements {
 		fmt.Fprintf(&news, ", %s = %s", name, value)
 	}
 	expected := "SELECT strand.expect((SELECT count(*) FROM w), cardinality($1::text[]))"
+	all := fmt.Sprintf("SELECT %s, %s%s FROM %s", keyColumn, stampColumn, list.String(), table)
 	return &statements{
-		load: fmt.Sprintf("SELECT %s, %s%s FROM %s WHERE %s = ANY($1)", keyColumn, stampColumn, list.String(), table, keyColumn),
+		all:  all,
+		load: fmt.Sprintf("%s WHERE %s = ANY($1)", all, keyColumn),
 		// $1 keys, $2 stamps of what was read, $3 the new stamp, then the columns
 		insert: fmt.Sprintf(`WITH w AS (INSERT INTO %s (%s, %s%s) SELECT u.k, $3::bigint%s FROM unnest($1::text[], $2::bigint[]%s) AS u (k, s%s) ON CONFLICT (%s) DO NOTHING RETURNING 1) %s`,
 			table, keyColumn, stampColumn, list.String(), listed.String(), arrays.String(), list.String(), keyColumn, expected),
@@ -86,28 +88,35 @@ func (c *commit[Row]) load(ctx context.Context, keys []string, found func(string
 	if err != nil {
 		return err
 	}
+	return scanRows(rows, c.columns, func(key string, stamp int64, row Row) {
+		c.stamps[key] = stamp
+		found(key, row)
+	})
+}
+
+// scanRows reads rows with their keys and stamps.
+func scanRows[Row any](rows pgx.Rows, columns []column, found func(key string, stamp int64, row Row)) error {
 	defer rows.Close()
-	into := make([]any, 2+len(c.columns))
-	put := make([]func() error, len(c.columns))
+	into := make([]any, 2+len(columns))
+	put := make([]func() error, len(columns))
 	for rows.Next() {
 		var row Row
 		var key string
 		var stamp int64
 		into[0], into[1] = &key, &stamp
 		value := reflect.ValueOf(&row).Elem()
-		for i := range c.columns {
-			into[2+i], put[i] = c.columns[i].scan(value)
+		for i := range columns {
+			into[2+i], put[i] = columns[i].scan(value)
 		}
 		if err := rows.Scan(into...); err != nil {
 			return err
 		}
 		for i := range put {
 			if err := put[i](); err != nil {
-				return fmt.Errorf("row %q, column %q: %w", key, c.columns[i].name, err)
+				return fmt.Errorf("row %q, column %q: %w", key, columns[i].name, err)
 			}
 		}
-		c.stamps[key] = stamp
-		found(key, row)
+		found(key, stamp, row)
 	}
 	return rows.Err()
 }

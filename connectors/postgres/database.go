@@ -290,8 +290,17 @@ func (d *database) checkpoints(ctx context.Context, p projections.ID) (now proje
 	if err := d.check(ctx); err != nil {
 		return now, err
 	}
+	return readCheckpoints(ctx, d.pool, p)
+}
+
+// querier is a pool or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+func readCheckpoints(ctx context.Context, from querier, p projections.ID) (now projections.Checkpoints, err error) {
 	now.Partitions = map[int32]projections.Checkpoint{}
-	rows, err := d.pool.Query(ctx, `
+	rows, err := from.Query(ctx, `
 		SELECT p.topic, p.topic_id, p.log_id, c.partition, c.next_offset, c.log_epoch, c.event_id, c.epoch
 		FROM strand.projections p LEFT JOIN strand.checkpoints c ON c.projection = p.name AND c.version = p.version
 		WHERE p.name = $1 AND p.version = $2`, p.Name, p.Version)

@@ -26,7 +26,11 @@ func collectParked(rows pgx.Rows, err error) ([]projections.ParkedEvent, error) 
 
 // Parked lists the events of a projection version that were set aside, by partition and offset.
 func Parked(ctx context.Context, pool *pgxpool.Pool, p projections.ID) ([]projections.ParkedEvent, error) {
-	return collectParked(pool.Query(ctx, "SELECT "+parkingColumns+` FROM strand.parked WHERE projection = $1 AND version = $2 ORDER BY partition, "offset"`, p.Name, p.Version))
+	return readParked(ctx, pool, p)
+}
+
+func readParked(ctx context.Context, from querier, p projections.ID) ([]projections.ParkedEvent, error) {
+	return collectParked(from.Query(ctx, "SELECT "+parkingColumns+` FROM strand.parked WHERE projection = $1 AND version = $2 ORDER BY partition, "offset"`, p.Name, p.Version))
 }
 
 // Retry asks for another attempt at the events of a stream that wait. The worker that has its partition makes it, in order, within a second or so. It says

@@ -145,6 +145,20 @@ func TestParkedExactly(t *testing.T) {
 			t.Errorf("parked event %d is %+v", i, e)
 		}
 	}
+	verify := func(differences int) {
+		t.Helper()
+		if v, err := projections.Verify(t.Context(), store, p, sink, 1); err != nil || v.Rows != streams || len(v.Differences) != differences {
+			t.Errorf("verified: %d rows, %+v, %v, want %d differences", v.Rows, v.Differences, err, differences)
+		}
+	}
+	verify(0)
+	if _, err := pool.Exec(t.Context(), "UPDATE lists_v1.rows SET sum = sum + 1 WHERE key = '8'"); err != nil {
+		t.Fatal(err)
+	}
+	verify(1)
+	if _, err := pool.Exec(t.Context(), "UPDATE lists_v1.rows SET sum = sum - 1 WHERE key = '8'"); err != nil {
+		t.Fatal(err)
+	}
 	retry := func() {
 		t.Helper()
 		if n, err := postgres.Retry(t.Context(), pool, p.ID(), "account-7"); err != nil || n != events/streams-1 {
@@ -163,6 +177,7 @@ func TestParkedExactly(t *testing.T) {
 		return err == nil && len(parked) == 0
 	})
 	check(events / streams)
+	verify(0)
 }
 
 // TestBlueGreen makes a second version while the first one serves, kills it half-way, goes on, and switches. Readers see a whole read model at any time.

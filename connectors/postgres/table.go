@@ -131,6 +131,39 @@ func (t *Table[Row]) Get(ctx context.Context, p *projections.Projection[*project
 	return row, ok, classified(err)
 }
 
+// Snapshot implements [projections.Snapshotter].
+func (t *Table[Row]) Snapshot(ctx context.Context, p projections.ID, wanted func(key string) bool) (s projections.Snapshot[Row], err error) {
+	if t.broken != nil {
+		return s, t.broken
+	}
+	if err := t.database.check(ctx); err != nil {
+		return s, err
+	}
+	s.Rows = map[string]Row{}
+	err = pgx.BeginTxFunc(ctx, t.database.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) (err error) {
+		if s.Checkpoints, err = readCheckpoints(ctx, tx, p); err != nil {
+			return err
+		}
+		if s.Parked, err = readParked(ctx, tx, p); err != nil {
+			return err
+		}
+		var there bool
+		if err := tx.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", quote(Schema(p), TableName)).Scan(&there); err != nil || !there {
+			return err
+		}
+		rows, err := tx.Query(ctx, newStatements(p, t.columns).all)
+		if err != nil {
+			return err
+		}
+		return scanRows(rows, t.columns, func(key string, _ int64, row Row) {
+			if wanted(key) {
+				s.Rows[key] = row
+			}
+		})
+	})
+	return s, classified(err)
+}
+
 type tableLane[Row any] struct {
 	lane
 	table *Table[Row]

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/strandlog/strand/commitlog"
@@ -229,6 +230,67 @@ func (s *Sink[Row]) All(ctx context.Context, p *projections.Projection[*projecti
 		rows[key] = row
 	}
 	return rows, nil
+}
+
+// Snapshot implements [projections.Snapshotter]: it reads the topic from its start up to where it ends at first.
+func (s *Sink[Row]) Snapshot(ctx context.Context, p projections.ID, wanted func(key string) bool) (now projections.Snapshot[Row], err error) {
+	now.Checkpoints.Partitions, now.Rows = map[int32]projections.Checkpoint{}, map[string]Row{}
+	t, err := open(ctx, s.client, p, false)
+	if isUnknown(err) {
+		return now, nil
+	}
+	if err != nil {
+		return now, err
+	}
+	parked := map[string][]projections.ParkedEvent{}
+	stored := map[string][]byte{} // of all generations
+	var about projection
+	for r, err := range s.client.Records(ctx, t, 0, commitlog.Range{From: commitlog.Earliest}) {
+		if err != nil {
+			return now, classified(err)
+		}
+		key := string(r.Key)
+		switch {
+		case strings.HasPrefix(key, rowPrefix):
+			if r.Value == nil {
+				delete(stored, key)
+			} else if _, name, _ := strings.Cut(strings.TrimPrefix(key, rowPrefix), "/"); wanted(name) {
+				stored[key] = r.Value
+			}
+		case strings.HasPrefix(key, parkedPrefix):
+			var aside []projections.ParkedEvent
+			if r.Value != nil {
+				if err := json.Unmarshal(r.Value, &aside); err != nil {
+					return now, fmt.Errorf("table: offset %d: %w", r.Offset, err)
+				}
+			}
+			parked[key] = aside
+		default:
+			if key == projectionKey {
+				if err := json.Unmarshal(r.Value, &about); err != nil {
+					return now, fmt.Errorf("table: offset %d: %w", r.Offset, err)
+				}
+			}
+			if _, err := follow(&now.Checkpoints, &r); err != nil {
+				return now, err
+			}
+		}
+	}
+	for key, value := range stored {
+		name, ok := rowOf(about.Generation, []byte(key))
+		if !ok {
+			continue
+		}
+		var row Row
+		if err := json.Unmarshal(value, &row); err != nil {
+			return now, fmt.Errorf("table: row %q of projection %s: %w", name, p, err)
+		}
+		now.Rows[name] = row
+	}
+	for _, aside := range parked {
+		now.Parked = append(now.Parked, aside...)
+	}
+	return now, nil
 }
 
 // lookEvery is how often a watch looks whether a topic is there that is not.

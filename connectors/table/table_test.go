@@ -116,6 +116,9 @@ func TestProjection(t *testing.T) {
 			t.Fatalf("parked are still %+v, %v", parked, err)
 		}
 	}
+	if v, err := projections.Verify(t.Context(), store, p, sinks[0], 1); err != nil || v.Rows != 50 || len(v.Differences) != 0 {
+		t.Errorf("verified: %+v, %v", v, err)
+	}
 	rows, err := sinks[0].All(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)

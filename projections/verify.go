@@ -1,0 +1,228 @@
+package projections
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"math"
+	"reflect"
+	"slices"
+
+	"github.com/strandlog/strand/eventstore"
+)
+
+// Snapshot is a read model as of one moment.
+type Snapshot[Row any] struct {
+	Checkpoints Checkpoints
+	Rows        map[string]Row // that were wanted
+	Parked      []ParkedEvent  // which had no effect
+}
+
+// Snapshotter is implemented by sinks of rows that can be verified.
+type Snapshotter[Row any] interface {
+	// Snapshot reads checkpoints and rows as they were at the same moment. Of the rows it may leave out those that are not wanted.
+	Snapshot(ctx context.Context, p ID, wanted func(key string) bool) (Snapshot[Row], error)
+}
+
+// Verification is what [Verify] found.
+type Verification[Row any] struct {
+	Rows        int   // that were compared
+	Records     int64 // of the log that were read
+	Differences []Difference[Row]
+}
+
+// Difference is a row that is not what the log makes of it. Nil: there is none.
+type Difference[Row any] struct {
+	Key            string
+	Stored, Folded *Row
+}
+
+// Verify compares a sample of the rows in a sink with a fold of the log, which it reads from its start up to the checkpoints of the sink. share is the part
+// of the rows that is compared, 0 to 1; those of one key are always or never among them. The fold is kept in memory. Workers may go on meanwhile.
+//
+// With a share below 1, handlers must not read other rows than those that they change: what is not in the sample does not exist for them. Rows are compared
+// as JSON.
+func Verify[Row any](ctx context.Context, store *eventstore.Store, p *Projection[*Rows[Row]], sink Snapshotter[Row], share float64, opts ...Option) (v Verification[Row], err error) {
+	wanted := sample(share)
+	stored, err := sink.Snapshot(ctx, p.ID(), wanted)
+	if err != nil {
+		return v, fmt.Errorf("reading projection %s: %w", p.ID(), err)
+	}
+	f := &folding[Row]{projection: p, copier: newCopier[Row](), wanted: wanted, rows: map[string]Row{}, aside: map[place]bool{}}
+	if f.handlers, err = p.byType(store); err != nil {
+		return v, err
+	}
+	for _, e := range stored.Parked {
+		f.aside[place{e.Partition, e.Offset}] = true
+	}
+	j := &job[*Rows[Row]]{store: store, projection: p, options: newOptions(opts)}
+	if err := j.learn(); err != nil {
+		return v, err
+	}
+	j.options.policy = Park // an event that cannot be read is among those that were set aside, or a difference
+	feed, err := j.feed(ctx, false)
+	if err != nil {
+		return v, err
+	}
+	if stored.Checkpoints.Source != (Source{}) && stored.Checkpoints.Source != feed.source() {
+		return v, &DivergedError{Projection: p.ID(), Topic: feed.topic.Name, Reason: fmt.Sprintf("the checkpoint belongs to topic %q (id %s, log %s)",
+			stored.Checkpoints.Source.Topic, stored.Checkpoints.Source.TopicID, stored.Checkpoints.Source.LogID)}
+	}
+	meter := newMeter(j.options.progress)
+	for _, at := range stored.Checkpoints.Partitions {
+		meter.expect(at.Next)
+	}
+	if err := f.setUp(ctx); err != nil {
+		return v, err
+	}
+	for partition := range feed.topic.Partitions {
+		next := stored.Checkpoints.Partitions[int32(partition)].Next
+		if err := f.fold(ctx, feed, int32(partition), next, meter); err != nil {
+			return v, err
+		}
+		v.Records += next
+	}
+	meter.finish()
+	v.Rows, v.Differences, err = compare(stored.Rows, f.rows)
+	return v, err
+}
+
+// sample says which keys are in a part of all.
+func sample(share float64) func(string) bool {
+	if share >= 1 {
+		return func(string) bool { return true }
+	}
+	limit := uint64(max(share, 0) * math.MaxUint64)
+	return func(key string) bool {
+		h := fnv.New64a()
+		_, _ = h.Write([]byte(key)) // which cannot fail
+		return h.Sum64()*0x9e3779b97f4a7c15 < limit
+	}
+}
+
+// place is that of an event.
+type place struct {
+	partition int32
+	offset    int64
+}
+
+// folding makes rows of the log, of which it keeps those that are wanted.
+type folding[Row any] struct {
+	projection *Projection[*Rows[Row]]
+	handlers   map[reflect.Type][]Handler[*Rows[Row]]
+	copier     copier[Row]
+	wanted     func(string) bool
+	rows       map[string]Row
+	aside      map[place]bool
+}
+
+func (f *folding[Row]) load(_ context.Context, keys []string, found func(string, Row)) error {
+	for _, key := range keys {
+		row, ok := f.rows[key]
+		if !ok {
+			continue
+		}
+		row, err := f.copier.copy(row)
+		if err != nil {
+			return err
+		}
+		found(key, row)
+	}
+	return nil
+}
+
+func (f *folding[Row]) keep(rows *Rows[Row]) {
+	for key, row := range rows.Changes() {
+		switch {
+		case row == nil:
+			delete(f.rows, key)
+		case f.wanted(key):
+			f.rows[key] = *row
+		}
+	}
+}
+
+func (f *folding[Row]) setUp(ctx context.Context) error {
+	if f.projection.setup == nil {
+		return nil
+	}
+	rows := NewRows(f.load)
+	err := call(func() error { return f.projection.setup(ctx, rows) })
+	f.keep(rows)
+	return err
+}
+
+// foldedAtOnce is how many events are folded into rows that are then kept.
+const foldedAtOnce = 1024
+
+// fold projects a partition up to an offset.
+func (f *folding[Row]) fold(ctx context.Context, feed *feed, partition int32, next int64, meter *meter) error {
+	var batch []delivery
+	flush := func() error {
+		rows := NewRows(f.load)
+		run := application[*Rows[Row]]{projection: f.projection, handlers: f.handlers, batch: batch, failed: -1}
+		if err := run.apply(ctx, rows); err != nil {
+			return err
+		}
+		f.keep(rows)
+		batch = batch[:0]
+		return nil
+	}
+	done := int64(0)
+	for d, err := range feed.deliveries(ctx, partition, Mark{}) {
+		if err != nil {
+			return err
+		}
+		if d.mark.Next > next {
+			break
+		}
+		meter.add(d.mark.Next - done)
+		done = d.mark.Next
+		if d.handled && !f.aside[place{partition, d.mark.Next - 1}] {
+			batch = append(batch, d)
+		}
+		if len(batch) == foldedAtOnce {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return flush()
+}
+
+// compare lists the rows that differ, by their keys.
+func compare[Row any](stored, folded map[string]Row) (rows int, differences []Difference[Row], err error) {
+	keys := map[string]bool{}
+	for key := range stored {
+		keys[key] = true
+	}
+	for key := range folded {
+		keys[key] = true
+	}
+	for key := range keys {
+		is, ok := stored[key]
+		should, want := folded[key]
+		d := Difference[Row]{Key: key}
+		if ok {
+			d.Stored = &is
+		}
+		if want {
+			d.Folded = &should
+		}
+		a, err := json.Marshal(d.Stored)
+		if err != nil {
+			return 0, nil, fmt.Errorf("comparing row %q: %w", key, err)
+		}
+		b, err := json.Marshal(d.Folded)
+		if err != nil {
+			return 0, nil, fmt.Errorf("comparing row %q: %w", key, err)
+		}
+		if !bytes.Equal(a, b) {
+			differences = append(differences, d)
+		}
+	}
+	slices.SortFunc(differences, func(a, b Difference[Row]) int { return bytes.Compare([]byte(a.Key), []byte(b.Key)) })
+	return len(keys), differences, nil
+}
