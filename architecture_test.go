@@ -168,7 +168,7 @@ var floors = []floor{
 	},
 	{
 		name: "command",
-		on:   []string{"measuring", "node", "settings", "streams", "log"}, // the operator's commands are clients
+		on:   []string{"measuring", "node", "settings", "connectors", "schema", "sides", "streams", "log"}, // the operator's commands are clients
 		packages: map[string]string{
 			"brokerd": "Is the daemon's command line, and the operator's: runs a node, or as a client of one shows and changes what it holds.",
 		},
@@ -235,7 +235,7 @@ var modules = map[string]module{
 		why:    "UUIDv7 event ids, and the ids of topics and logs",
 	},
 	"github.com/jackc/pgx/v5": {
-		owners: []string{"connectors/postgres", "migrations", "internal/pgtest", "bench"},
+		owners: []string{"connectors/postgres", "migrations", "internal/pgtest", "brokerd", "bench"},
 		why:    "PostgreSQL",
 	},
 	"github.com/pressly/goose/v3": {

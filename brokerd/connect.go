@@ -144,7 +144,7 @@ func (s *server) shown() string {
 // plain is an error without the name of the library that it came from.
 func plain(err error) string {
 	text := err.Error()
-	for _, library := range []string{"commitlog: ", "eventstore: "} {
+	for _, library := range []string{"commitlog: ", "eventstore: ", "migrations: ", "projections: "} {
 		text = strings.ReplaceAll(text, library, "")
 	}
 	return text

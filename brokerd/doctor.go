@@ -27,10 +27,14 @@ func doctorCommand() *cobra.Command {
 
 With --dir, on the machine of a node, also how much room there is for its data directory, and how many files a process may have open.
 
-What is "ok" is said once for all, what is not for each thing. Of a group that hands partitions over it waits a while for the end of it.
+With --database also the PostgreSQL database of projections: its version, migrations and connections, transactions in which a worker does nothing, and projections
+that have parked events, or make no progress while their topic has newer records.
+
+What is "ok" is said once for all, what is not for each thing. Of a group that hands partitions over, and of a projection that is behind, it waits a while to see
+them go on.
 
 ` + exitHelp(exitOK, exitError, exitUsage, exitUnavailable, exitUnwell),
-		Example: "  brokerd doctor\n  brokerd doctor --dir /var/lib/brokerd\n  brokerd doctor -o json | jq -r 'select(.level != \"ok\") | .remedy'",
+		Example: "  brokerd doctor\n  brokerd doctor --dir /var/lib/brokerd --database postgres://user@host:5432/name\n  brokerd doctor -o json | jq -r 'select(.level != \"ok\") | .remedy'",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if d.patience < 0 {
@@ -53,9 +57,10 @@ What is "ok" is said once for all, what is not for each thing. Of a group that h
 		},
 	}
 	c.Flags().StringVar(&d.dir, "dir", "", "the data `directory` of a node on this machine")
-	c.Flags().DurationVar(&d.patience, "patience", 5*time.Second, "how long a group may take to hand partitions over")
+	c.Flags().DurationVar(&d.patience, "patience", 5*time.Second, "how long a group may take to hand partitions over, and a projection to go on")
 	_ = c.MarkFlagDirname("dir") // the flag exists
 	s.addTo(c)
+	d.database.addTo(c, "the `URL` of the PostgreSQL database of projections (default $"+databaseVariable+", else none is looked at)")
 	f.addTo(c)
 	return c
 }
@@ -80,6 +85,7 @@ type finding struct {
 type doctor struct {
 	client   *commitlog.Client
 	dir      string // empty: none
+	database database
 	patience time.Duration
 	findings []finding
 }
@@ -100,6 +106,9 @@ func (d *doctor) examine(ctx context.Context) {
 	if err == nil && ctx.Err() == nil {
 		d.examineGroups(ctx, topics)
 		d.examineClocks(ctx, topics)
+		if d.database.named() != "" {
+			d.examineDatabase(ctx, topics)
+		}
 	}
 	if d.dir != "" {
 		d.add(examineVolumes(d.dir)...)

@@ -20,6 +20,7 @@ const (
 	exitNotFound    = 6
 	exitRefused     = 7
 	exitUnwell      = 8
+	exitPending     = 9
 )
 
 // exitMeanings is what help says of the codes, in their order.
@@ -29,10 +30,11 @@ var exitMeanings = [...]string{
 	exitUsage:       "the command line or the configuration file is wrong: trying again cannot help",
 	exitDamage:      "damage was found",
 	exitGaveUp:      "the node's disk fails: trying again at once will not help",
-	exitUnavailable: "no node answers: trying again later may help",
-	exitNotFound:    "the topic, group, stream or position does not exist",
-	exitRefused:     "what is there does not permit it: a topic of that name or of another kind, a group with members, or nobody confirmed",
+	exitUnavailable: "no node, or no database, answers: trying again later may help",
+	exitNotFound:    "the topic, group, stream, position, projection or database does not exist",
+	exitRefused:     "what is there does not permit it: a topic of that name or of another kind, a group with members, a role without the right to it, or nobody confirmed",
 	exitUnwell:      "brokerd doctor found something; the answer says what, and what to do",
+	exitPending:     "migrations are pending: brokerd migrate up does them",
 }
 
 // exitHelp describes exit codes.

@@ -33,7 +33,7 @@ func rootCommand(program string) (root *cobra.Command, began *bool) {
 
 What a command answers goes to stdout, progress and errors go to stderr. With -o json an answer is JSON, one object a line.
 
-` + exitHelp(exitOK, exitError, exitUsage, exitDamage, exitGaveUp, exitUnavailable, exitNotFound, exitRefused, exitUnwell),
+` + exitHelp(exitOK, exitError, exitUsage, exitDamage, exitGaveUp, exitUnavailable, exitNotFound, exitRefused, exitUnwell, exitPending),
 		Example:       "  brokerd dev\n  brokerd serve -c brokerd.yaml\n  brokerd topics list\n  brokerd events tail --follow",
 		SilenceErrors: true, // run prints them
 		SilenceUsage:  true,
@@ -44,8 +44,8 @@ What a command answers goes to stdout, progress and errors go to stderr. With -o
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w: see %s --help", err, c.CommandPath())
 	})
-	const running, operating = "running", "operating"
-	root.AddGroup(&cobra.Group{ID: running, Title: "A node:"}, &cobra.Group{ID: operating, Title: "What it holds:"})
+	const running, operating, projecting = "running", "operating", "projecting"
+	root.AddGroup(&cobra.Group{ID: running, Title: "A node:"}, &cobra.Group{ID: operating, Title: "What it holds:"}, &cobra.Group{ID: projecting, Title: "Read models in PostgreSQL:"})
 	add := func(group string, commands ...*cobra.Command) {
 		for _, c := range commands {
 			c.GroupID = group
@@ -54,6 +54,7 @@ What a command answers goes to stdout, progress and errors go to stderr. With -o
 	}
 	add(running, devCommand(program), serveCommand(), verifyCommand(), backupCommand(), restoreCommand())
 	add(operating, topicsCommand(), groupsCommand(), eventsCommand(), streamsCommand(), clusterCommand(), doctorCommand())
+	add(projecting, projectionsCommand(), migrateCommand())
 	root.AddCommand(versionCommand())
 	return root, began
 }

@@ -30,25 +30,30 @@ import (
 //	sees NAME REGEXP waits until its stdout has a line of that kind
 //	interrupt NAME   sends SIGINT, waits for exit code 0, and leaves what it told in the files NAME.out and NAME.err
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"up":        up,
-			"down":      down,
-			"seed":      seed,
-			"damage":    damage,
-			"story":     story,
-			"run":       background,
-			"type":      typeLine,
-			"sees":      sees,
-			"interrupt": interrupt,
-		},
-		Setup: func(env *testscript.Env) error {
-			env.Values[nodesKey{}] = map[string]*process{}
-			env.Setenv("GORACE", "atexit_sleep_ms=0") // else each command sleeps for a second before it ends
-			return nil
-		},
-	})
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", Cmds: scriptCommands(), Setup: setUpScript})
+}
+
+// scriptCommand is a command that scripts have beside those of testscript.
+type scriptCommand = func(ts *testscript.TestScript, neg bool, args []string)
+
+func scriptCommands() map[string]scriptCommand {
+	return map[string]scriptCommand{
+		"up":        up,
+		"down":      down,
+		"seed":      seed,
+		"damage":    damage,
+		"story":     story,
+		"run":       background,
+		"type":      typeLine,
+		"sees":      sees,
+		"interrupt": interrupt,
+	}
+}
+
+func setUpScript(env *testscript.Env) error {
+	env.Values[nodesKey{}] = map[string]*process{}
+	env.Setenv("GORACE", "atexit_sleep_ms=0") // else each command sleeps for a second before it ends
+	return nil
 }
 
 // nodesKey is where a script keeps its nodes, by name.
@@ -110,6 +115,12 @@ type (
 	placed    struct{ Note string }
 )
 
+func openStory(ctx context.Context, client *commitlog.Client, cfg eventstore.Config) (*eventstore.Store, error) {
+	return eventstore.Open(ctx, client, cfg,
+		eventstore.Category{Name: "account", Events: map[string]any{"deposited": deposited{}, "withdrawn": withdrawn{}}},
+		eventstore.Category{Name: "order", Events: map[string]any{"placed": placed{}}})
+}
+
 func story(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: story URL TOPIC PARTITIONS")
@@ -120,9 +131,7 @@ func story(ts *testscript.TestScript, neg bool, args []string) {
 	client, err := commitlog.Dial(ctx, args[0])
 	ts.Check(err)
 	defer client.Close()
-	store, err := eventstore.Open(ctx, client, eventstore.Config{Topic: args[1], Partitions: partitions},
-		eventstore.Category{Name: "account", Events: map[string]any{"deposited": deposited{}, "withdrawn": withdrawn{}}},
-		eventstore.Category{Name: "order", Events: map[string]any{"placed": placed{}}})
+	store, err := openStory(ctx, client, eventstore.Config{Topic: args[1], Partitions: partitions})
 	ts.Check(err)
 	carol := eventstore.WithMetadata(ctx, eventstore.Metadata{Actor: "carol", Tags: []string{"vip"}, User: map[string]string{"screen": "7"}})
 	for _, chapter := range []struct {

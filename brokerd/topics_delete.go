@@ -76,5 +76,5 @@ func confirm(ctx context.Context, cmd *cobra.Command, question, want string) err
 		tell(cmd, "")
 		return ctx.Err()
 	}
-	return failed(exitRefused, nil, "not confirmed: nothing is deleted; --yes does not ask")
+	return failed(exitRefused, nil, "not confirmed: nothing is changed; --yes does not ask")
 }

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+	"github.com/strandlog/strand/connectors/postgres"
+)
+
+func projectionsSwitchCommand(d *database) *cobra.Command {
+	var f format
+	var v versionFlag
+	c := &cobra.Command{
+		Use:   "switch NAME --version N",
+		Short: "Have readers see another version of a projection",
+		Long: `Have readers see another version of a projection: the views of the schema NAME show its tables from then on, all of them at once. They lose whatever was granted on
+the views of before. Switching back is the same with the other number.
+
+It says how many records the new version is behind the one that was live. Both go on, as long as they have workers.
+
+` + exitHelp(exitOK, exitError, exitUsage, exitUnavailable, exitNotFound, exitRefused, exitPending),
+		Example:           "  brokerd projections status balances --version 2   # has it caught up?\n  brokerd projections switch balances --version 2",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: d.completeProjections,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if v.version < 1 {
+				return misused("say which version readers are to see: --version")
+			}
+			return d.useMigrated(cmd, func(ctx context.Context, pool *pgxpool.Pool) error {
+				to, err := v.find(ctx, pool, args[0])
+				if err != nil {
+					return err
+				}
+				versions, err := versionsOf(ctx, pool, args[0])
+				if err != nil {
+					return err
+				}
+				line := switchLine{Name: to.ID.Name, Version: to.ID.Version}
+				for _, was := range versions {
+					if was.Live {
+						line.Was, line.Behind = was.ID.Version, behind(to, was)
+					}
+				}
+				if err := postgres.Switch(ctx, pool, to.ID); err != nil {
+					return err
+				}
+				tell(cmd, "The views of schema %s show version %d.", postgres.Views(to.ID.Name), to.ID.Version)
+				if line.Behind > 0 {
+					tell(cmd, "It is %s behind version %d, which they showed before.", counted(line.Behind, "record"), line.Was)
+				}
+				if f.json() {
+					return writeJSON(cmd.OutOrStdout(), line)
+				}
+				return nil
+			})
+		},
+	}
+	v.addTo(c)
+	f.addTo(c)
+	return c
+}
+
+// switchLine is a switch in JSON.
+type switchLine struct {
+	Name    string `json:"name"`
+	Version int    `json:"version"`
+	Was     int    `json:"was"`    // 0: none
+	Behind  int64  `json:"behind"` // records that the version before has passed, and this one has not
+}
+
+// behind is how many records one version has passed and another has not. Of different logs that cannot be told: 0.
+func behind(a, b postgres.Overview) (records int64) {
+	if a.Source.LogID != b.Source.LogID && len(a.Partitions) > 0 {
+		return 0
+	}
+	next := map[int32]int64{}
+	for _, p := range a.Partitions {
+		next[p.Partition] = p.Next
+	}
+	for _, p := range b.Partitions {
+		records += max(p.Next-next[p.Partition], 0)
+	}
+	return records
+}
