@@ -91,7 +91,7 @@ func Status(ctx context.Context, pool *pgxpool.Pool) ([]Version, error) {
 	}
 	applied := map[int64]time.Time{}
 	if there {
-		rows, err := pool.Query(ctx, "SELECT version_id, tstamp FROM strand.schema_version WHERE is_applied")
+		rows, err := pool.Query(ctx, "SELECT version_id, tstamp AT TIME ZONE current_setting('TimeZone') FROM strand.schema_version WHERE is_applied")
 		if err != nil {
 			return nil, fmt.Errorf("migrations: %w", err)
 		}
