@@ -25,7 +25,7 @@ func projectionsCommand() *cobra.Command {
 		Long: `Projections turn events into read models, which they keep in a PostgreSQL database beside their checkpoints. These commands look at that database; a node
 is asked for what only the log knows.`,
 		Example: "  brokerd projections list --database postgres://user@host:5432/name\n  brokerd projections status balances\n  brokerd projections parked list balances",
-	}, projectionsListCommand(&d), projectionsStatusCommand(&d, &s), projectionsSwitchCommand(&d), projectionsParkedCommand(&d, &s))
+	}, projectionsListCommand(&d), projectionsStatusCommand(&d, &s), projectionsSwitchCommand(&d), projectionsPauseCommand(&d), projectionsResumeCommand(&d), projectionsResetCommand(&d, &s), projectionsParkedCommand(&d, &s))
 	d.addTo(c, databaseUsage)
 	return c
 }

@@ -8,6 +8,7 @@ CREATE TABLE strand.projections (
 	topic_id uuid,
 	log_id   uuid,
 	set_up   boolean NOT NULL DEFAULT false, -- its own schema and what Setup makes in it are there
+	paused   boolean NOT NULL DEFAULT false, -- nothing is committed
 	created  timestamptz NOT NULL DEFAULT now(),
 	PRIMARY KEY (name, version)
 );
@@ -62,6 +63,9 @@ CREATE FUNCTION strand.advance(
 DECLARE
 	at strand.checkpoints;
 BEGIN
+	IF (SELECT paused FROM strand.projections WHERE name = of_projection AND version = of_version) THEN
+		RAISE EXCEPTION 'projection % v% is paused', of_projection, of_version USING ERRCODE = 'ST411';
+	END IF;
 	UPDATE strand.checkpoints SET next_offset = next, log_epoch = of_log_epoch, event_id = of_event_id, updated = now()
 	WHERE projection = of_projection AND version = of_version AND partition = of_partition AND lane = of_lane AND next_offset = expected;
 	IF NOT FOUND THEN

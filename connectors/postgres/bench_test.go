@@ -97,3 +97,74 @@ func BenchmarkHandlers(b *testing.B) {
 	}
 	b.ReportMetric(float64(events)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
+
+// BenchmarkFill compares the ways to write rows that are not there yet, and BenchmarkReplace those that are: a batch of n rows each, of four columns.
+func BenchmarkFill(b *testing.B)    { benchmarkWays(b, false) }
+func BenchmarkReplace(b *testing.B) { benchmarkWays(b, true) }
+
+func benchmarkWays(b *testing.B, there bool) {
+	for _, n := range []int{100, 1000, 5000, 20_000} {
+		for _, way := range []struct {
+			name  string
+			write func(ctx context.Context, tx pgx.Tx, keys []string, numbers []int64, notes []string) error
+		}{{"unnest", byUnnest}, {"copy", byCopy}, {"copy+merge", byCopyAndMerge}} {
+			if there && way.name == "copy" {
+				continue // it cannot replace
+			}
+			b.Run(fmt.Sprintf("%d/%s", n, way.name), func(b *testing.B) {
+				pool := database(b)
+				ctx := b.Context()
+				if _, err := pool.Exec(ctx, "CREATE TABLE filled (key text PRIMARY KEY, a bigint NOT NULL, b bigint NOT NULL, note text NOT NULL) WITH (fillfactor = 85)"); err != nil {
+					b.Fatal(err)
+				}
+				keys, numbers, notes := make([]string, n), make([]int64, n), make([]string, n)
+				for round := 0; b.Loop(); round++ {
+					for i := range keys {
+						keys[i], numbers[i], notes[i] = fmt.Sprintf("%08d", i*7919%n), int64(i), "a note of some length"
+						if !there {
+							keys[i] = fmt.Sprintf("%08d-%d", round, i)
+						}
+					}
+					if err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+						if _, err := tx.Exec(ctx, "SET LOCAL synchronous_commit = off"); err != nil {
+							return err
+						}
+						return way.write(ctx, tx, keys, numbers, notes)
+					}); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+			})
+		}
+	}
+}
+
+const replacing = " ON CONFLICT (key) DO UPDATE SET a = excluded.a, b = excluded.b, note = excluded.note"
+
+func byUnnest(ctx context.Context, tx pgx.Tx, keys []string, numbers []int64, notes []string) error {
+	_, err := tx.Exec(ctx, "INSERT INTO filled SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[])"+replacing, keys, numbers, numbers, notes)
+	return err
+}
+
+func copyInto(ctx context.Context, tx pgx.Tx, table string, keys []string, numbers []int64, notes []string) error {
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{table}, []string{"key", "a", "b", "note"}, pgx.CopyFromSlice(len(keys), func(i int) ([]any, error) {
+		return []any{keys[i], numbers[i], numbers[i], notes[i]}, nil
+	}))
+	return err
+}
+
+func byCopy(ctx context.Context, tx pgx.Tx, keys []string, numbers []int64, notes []string) error {
+	return copyInto(ctx, tx, "filled", keys, numbers, notes)
+}
+
+func byCopyAndMerge(ctx context.Context, tx pgx.Tx, keys []string, numbers []int64, notes []string) error {
+	if _, err := tx.Exec(ctx, "CREATE TEMP TABLE IF NOT EXISTS staged (LIKE filled) ON COMMIT DELETE ROWS"); err != nil {
+		return err
+	}
+	if err := copyInto(ctx, tx, "staged", keys, numbers, notes); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, "INSERT INTO filled SELECT * FROM staged"+replacing)
+	return err
+}

@@ -18,6 +18,7 @@ import (
 const (
 	codeFenced   = "ST409"
 	codeConflict = "ST410"
+	codePaused   = "ST411"
 )
 
 // transientCodes are the errors of the moment, by their codes or classes.
@@ -31,6 +32,7 @@ var transientCodes = []string{
 	"55P03", // a lock that was held for too long
 
 	codeConflict, // rows that another partition, or an operator, has changed meanwhile
+	codePaused,   // until it is resumed
 }
 
 // classified marks errors of the moment.

@@ -323,3 +323,66 @@ func TestNamesThatAreTaken(t *testing.T) {
 		}
 	}
 }
+
+// TestPause has nothing committed while a projection is paused, and everything afterwards.
+func TestPause(t *testing.T) {
+	store, pool := openStore(t), open(t)
+	p := projections.Define("sums", projections.Fold(func(l *listed, e eventstore.Recorded[numbered]) { l.Sum += int64(e.Data.N) }))
+	sink := postgres.NewTable[listed](pool)
+	if err := postgres.Pause(t.Context(), pool, p.ID()); !errors.Is(err, postgres.ErrUnknownProjection) {
+		t.Errorf("pausing what is not there: %v", err)
+	}
+	number(t, store, 0, 10, 1)
+	run(t, store, p, sink)
+	await(t, store, p, sink)
+	if err := postgres.Pause(t.Context(), pool, p.ID()); err != nil {
+		t.Fatal(err)
+	}
+	appended, err := store.Append(t.Context(), "account-0", eventstore.Any, numbered{1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := projections.Await(short, p, sink, appended.Position); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("while it is paused, waiting ended with %v", err)
+	}
+	if err := postgres.Resume(t.Context(), pool, p.ID()); err != nil {
+		t.Fatal(err)
+	}
+	await(t, store, p, sink)
+	if row, _, err := sink.Get(t.Context(), p, "0"); err != nil || row.Sum != 1045 {
+		t.Errorf("the sum is %d, %v", row.Sum, err)
+	}
+}
+
+// TestSetCheckpoints goes back, and on.
+func TestSetCheckpoints(t *testing.T) {
+	store, pool := openStore(t), open(t)
+	p := projections.Define("sums", projections.Fold(func(l *listed, e eventstore.Recorded[numbered]) { l.Sum += int64(e.Data.N) }))
+	sink := postgres.NewTable[listed](pool)
+	number(t, store, 1, 5, 1)
+	partition := int32(0)
+	end, err := store.End(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, next := range end.Next {
+		if next > 0 {
+			partition = int32(i)
+		}
+	}
+	for _, step := range []struct{ at, sum int64 }{{-1, 10}, {0, 20}, {3, 24}, {4, 24}} {
+		if step.at >= 0 {
+			if err := postgres.SetCheckpoints(t.Context(), pool, p.ID(), map[int32]int64{partition: step.at}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := projections.CatchUp(t.Context(), store, p, sink); err != nil {
+			t.Fatal(err)
+		}
+		if row, _, err := sink.Get(t.Context(), p, "0"); err != nil || row.Sum != step.sum {
+			t.Errorf("from offset %d on the sum is %d, %v, want %d", step.at, row.Sum, err, step.sum)
+		}
+	}
+}
