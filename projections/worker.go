@@ -127,7 +127,7 @@ func (w *worker[T]) commit(ctx context.Context, batch []delivery) (failed int, e
 	case run.failed >= 0:
 		return run.failed, err
 	default:
-		return -1, fmt.Errorf("committing partition %d of projection %s up to offset %d: %w",
-			w.partition, w.projection.ID(), next.Next, err)
+		return -1, fmt.Errorf("committing partition %d of projection %s from offset %d up to %d: %w",
+			w.partition, w.projection.ID(), w.lane.Checkpoint().Next, next.Next-1, err)
 	}
 }
