@@ -65,10 +65,11 @@ type scene struct {
 
 	crashes  map[string]int
 	takeover []time.Duration // of the partitions of workers that were stopped
+	refusals map[string]int  // of their commits
 }
 
 func crash(t *testing.T, nodes int, kinds []string) {
-	s := &scene{t: t, broker: brokertest.Cluster(t, nodes, brokertest.Processes()), server: pgtest.Start(t, "deadlock_timeout = '200ms'"), crashes: map[string]int{}}
+	s := &scene{t: t, broker: brokertest.Cluster(t, nodes, brokertest.Processes()), server: pgtest.Start(t, "deadlock_timeout = '200ms'"), crashes: map[string]int{}, refusals: map[string]int{}}
 	s.proxy = s.server.Proxy(t)
 	s.pool = s.server.Pool(t)
 	if _, err := migrations.Migrate(t.Context(), s.pool); err != nil {
@@ -250,7 +251,15 @@ func (s *scene) zombie(i int, projection string) {
 	s.takeover = append(s.takeover, time.Since(stopped))
 	w.signal(s.t, syscall.SIGCONT)
 	w.order(s.t, "go")
-	w.await(s.t, fmt.Sprintf("fenced %s %d", projection, partition))
+	said := w.await(s.t, fmt.Sprintf("stopped %s %d: ", projection, partition))
+	switch {
+	case strings.HasSuffix(said, `"<nil>"`):
+		s.t.Errorf("a worker committed what was not its any more: %s", said)
+	case strings.Contains(said, "taken over"):
+		s.refusals["fenced"]++
+	default: // PostgreSQL has ended its transaction
+		s.refusals["cut off"]++
+	}
 }
 
 // recover returns when both projections have passed what is in the log now.
@@ -331,8 +340,8 @@ func (s *scene) judge() {
 	for _, n := range s.crashes {
 		total += n
 	}
-	s.t.Logf("%d crashes %v; %d events acknowledged, %d of unknown outcome, %d in the log; partitions of stopped workers were taken over after %v; refused: %v",
-		total, s.crashes, len(s.writers.stored), len(s.writers.unknown), records.Count, s.takeover, s.writers.failures)
+	s.t.Logf("%d crashes %v; %d events acknowledged, %d of unknown outcome, %d in the log; partitions of stopped workers were taken over after %v, and their commits refused: %v; appends failed: %v",
+		total, s.crashes, len(s.writers.stored), len(s.writers.unknown), records.Count, s.takeover, s.refusals, s.writers.failures)
 }
 
 // fold reads the log without the event store, compares it with what the writers were told, and adds it up. records are the number of all, and the sum of

@@ -38,13 +38,13 @@ type workerSettings struct{ Broker, Database string }
 //	die-after PROJECTION    behind the next commit, before it knows of it
 //
 //	stopping PROJECTION PARTITION
-//	fenced PROJECTION PARTITION
+//	stopped PROJECTION PARTITION: ERROR    of the commit in which it had stopped
 //	ended ERROR
 type worker struct {
 	goOn chan struct{} // of a handler that has stopped
 
 	mu    sync.Mutex // guards order, and the standard output
-	order string     // empty: none
+	order string     // empty: none; "stopped PROJECTION PARTITION": of the commit under way
 }
 
 func runWorker(given string) int {
@@ -133,6 +133,9 @@ func (w *worker) at(projection string, partition int32) {
 		w.tell("stopping %s %d", projection, partition)
 		w.signal(syscall.SIGSTOP)
 		<-w.goOn
+		w.mu.Lock()
+		w.order = fmt.Sprintf("stopped %s %d", projection, partition)
+		w.mu.Unlock()
 	}
 }
 
@@ -168,8 +171,8 @@ func (l *toldLane[T]) Commit(ctx context.Context, next projections.Mark, fn func
 	case err == nil && l.worker.obey("die-after "+l.claim.Projection):
 		l.worker.signal(syscall.SIGKILL)
 		select {}
-	case errors.Is(err, projections.ErrFenced):
-		l.worker.tell("fenced %s %d", l.claim.Projection, l.claim.Partition)
+	case l.worker.obey(fmt.Sprintf("stopped %s %d", l.claim.Projection, l.claim.Partition)):
+		l.worker.tell("stopped %s %d: %q", l.claim.Projection, l.claim.Partition, fmt.Sprint(err))
 	}
 	return err
 }
@@ -178,7 +181,7 @@ func (l *toldLane[T]) Commit(ctx context.Context, next projections.Mark, fn func
 type workerProcess struct {
 	cmd  *exec.Cmd
 	in   io.WriteCloser
-	told chan string   // what it says, but for what it was refused after a crash of the server
+	told chan string   // what it says
 	gone chan struct{} // closed when it has ended
 }
 
