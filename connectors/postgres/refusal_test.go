@@ -76,7 +76,7 @@ func wantError(t *testing.T, err error, parts ...string) {
 // TestRefusedEvents has the second of three events fail in a handler: the first is there, the checkpoint stands behind it, the error says what to do, and
 // when it was done the projection goes on.
 func TestRefusedEvents(t *testing.T) {
-	const table = "CREATE TABLE notes (id serial, text text NOT NULL)"
+	const table = "CREATE TABLE notes (id serial, text text NOT NULL)" //nolint:dupword // a column and its type
 	for _, test := range []struct {
 		name, setup, sql string
 		bad              string // the second event

@@ -98,7 +98,7 @@ func (w *worker) run(ctx context.Context, s workerSettings) error {
 func (w *worker) tell(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	fmt.Fprintf(os.Stdout, format+"\n", args...)
+	fmt.Printf(format+"\n", args...)
 }
 
 func (w *worker) listen() {

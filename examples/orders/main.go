@@ -13,7 +13,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log"
 	"os"
 	"os/signal"
@@ -30,14 +29,13 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	var err error
 	if len(os.Args) == 4 && os.Args[1] == "worker" {
 		err = work(ctx, os.Args[2], os.Args[3])
 	} else {
-		err = start(ctx, os.Stdout)
+		err = start(ctx)
 	}
 	if err != nil {
 		stop()
@@ -46,7 +44,7 @@ func main() {
 }
 
 // start finds a database, and begins with an empty log.
-func start(ctx context.Context, out io.Writer) (err error) {
+func start(ctx context.Context) (err error) {
 	database := os.Getenv("DATABASE_URL")
 	if database == "" {
 		var stop func() error
@@ -73,7 +71,7 @@ func start(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	s := &shop{
-		out: out, pool: pool, store: store, repository: aggregates.NewRepository(store, orderType),
+		pool: pool, store: store, repository: aggregates.NewRepository(store, orderType),
 		table: postgres.NewTable[row](pool), sink: postgres.NewSink(pool),
 	}
 	return s.run(ctx, b.URL(), database)
@@ -81,7 +79,6 @@ func start(ctx context.Context, out io.Writer) (err error) {
 
 // shop is the command side, and what reads.
 type shop struct {
-	out        io.Writer
 	pool       *pgxpool.Pool
 	store      *eventstore.Store
 	repository *aggregates.Repository[Order]
@@ -113,11 +110,11 @@ func (s *shop) run(ctx context.Context, broker, database string) error {
 	if err := s.trade(ctx, 1, 40); err != nil {
 		return err
 	}
-	fmt.Fprintln(s.out, "40 orders, two workers that project them")
+	fmt.Println("40 orders, two workers that project them")
 
 	// A rule refuses, whatever the read model shows.
 	_, err = s.repository.Handle(ctx, "order-4", Ship{})
-	fmt.Fprintln(s.out, "refused:", err)
+	fmt.Println("refused:", err)
 
 	// Read your own write: wait until the projection has passed it.
 	root, err := s.repository.Handle(ctx, "order-5", Ship{})
@@ -131,7 +128,7 @@ func (s *shop) run(ctx context.Context, broker, database string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "order-5 in PostgreSQL, right behind the command: %s, %d cents, %s\n", read.Customer, read.Cents, read.Status)
+	fmt.Printf("order-5 in PostgreSQL, right behind the command: %s, %d cents, %s\n", read.Customer, read.Cents, read.Status)
 
 	// kill -9: the other worker goes on with the partitions of this one after six seconds, where they were committed.
 	if err := first.Process.Kill(); err != nil {
@@ -144,7 +141,7 @@ func (s *shop) run(ctx context.Context, broker, database string) error {
 	if err := s.awaitAll(ctx); err != nil {
 		return err
 	}
-	fmt.Fprintln(s.out, "20 more orders, and one worker killed: the other has caught up")
+	fmt.Println("20 more orders, and one worker killed: the other has caught up")
 	if err := s.report(ctx, "revenue per day", "SELECT day::text, cents FROM example_revenue.days ORDER BY day"); err != nil {
 		return err
 	}
@@ -196,7 +193,7 @@ func (s *shop) awaitAll(ctx context.Context) error {
 
 // report prints pairs that the views of a projection give.
 func (s *shop) report(ctx context.Context, title, sql string) error {
-	fmt.Fprintf(s.out, "%s:", title)
+	fmt.Printf("%s:", title)
 	rows, err := s.pool.Query(ctx, sql)
 	if err != nil {
 		return err
@@ -204,9 +201,9 @@ func (s *shop) report(ctx context.Context, title, sql string) error {
 	var name string
 	var n int64
 	_, err = pgx.ForEachRow(rows, []any{&name, &n}, func() error {
-		fmt.Fprintf(s.out, "  %s %d", name, n)
+		fmt.Printf("  %s %d", name, n)
 		return nil
 	})
-	fmt.Fprintln(s.out)
+	fmt.Println()
 	return err
 }

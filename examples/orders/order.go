@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/strandlog/strand/aggregates"
 )
@@ -92,10 +93,8 @@ func (c Cancel) Decide(o Order) ([]Event, error) {
 
 // allow refuses what cannot be done with an order as it is.
 func (o Order) allow(what string, from ...Status) error {
-	for _, status := range from {
-		if o.Status == status {
-			return nil
-		}
+	if slices.Contains(from, o.Status) {
+		return nil
 	}
 	return fmt.Errorf("cannot %s an order that is %q", what, o.Status)
 }

@@ -58,8 +58,11 @@ func startServer(ctx context.Context) (url string, stop func() error, err error)
 	if err := server.Start(); err != nil {
 		return "", nil, err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = server.Wait()
+	}()
 	stop = func() error {
 		_ = server.Process.Signal(syscall.SIGQUIT) // nobody needs it any more
 		<-ended
@@ -75,9 +78,8 @@ func startServer(ctx context.Context) (url string, stop func() error, err error)
 		}
 		select {
 		case <-retry.C:
-		case why := <-ended:
-			ended <- why
-			return "", nil, fmt.Errorf("PostgreSQL ended: %w", errors.Join(why, err))
+		case <-ended:
+			return "", nil, fmt.Errorf("PostgreSQL ended (%v): %w", server.ProcessState, err)
 		case <-ctx.Done():
 			return "", nil, ctx.Err()
 		}
