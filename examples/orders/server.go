@@ -37,10 +37,10 @@ func startServer(ctx context.Context) (url string, stop func() error, err error)
 	if err != nil {
 		return "", nil, err
 	}
-	stop = func() error { return os.RemoveAll(dir) }
+	end := func() error { return os.RemoveAll(dir) }
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, stop())
+			err = errors.Join(err, end())
 		}
 	}()
 	as, err := servant(dir)
@@ -63,7 +63,7 @@ func startServer(ctx context.Context) (url string, stop func() error, err error)
 		defer close(ended)
 		_ = server.Wait()
 	}()
-	stop = func() error {
+	end = func() error {
 		_ = server.Process.Signal(syscall.SIGQUIT) // nobody needs it any more
 		<-ended
 		return os.RemoveAll(dir)
@@ -74,7 +74,7 @@ func startServer(ctx context.Context) (url string, stop func() error, err error)
 	for {
 		conn, err := pgx.Connect(ctx, url)
 		if err == nil {
-			return url, stop, conn.Close(ctx)
+			return url, end, conn.Close(ctx)
 		}
 		select {
 		case <-retry.C:
