@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/strandlog/strand/brokerd/brokertest"
 	"github.com/strandlog/strand/connectors/postgres"
 	"github.com/strandlog/strand/eventstore"
 	"github.com/strandlog/strand/internal/pgtest"
@@ -266,11 +267,18 @@ func TestNoServer(t *testing.T) {
 	defer pool.Close()
 	store := openNotes(t)
 	addNotes(t, store, "1")
+	shared, err := eventstore.Open(t.Context(), brokertest.Cluster(t, 1).Client(0), eventstore.Config{}, eventstore.Category{Name: "note", Events: map[string]any{"noted": note{}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience) // Run ends without an error when this does
+	defer cancel()
 	began := time.Now()
 	p := projections.Define("notes", projections.Fold(func(n *int, _ eventstore.Recorded[note]) { *n++ }))
 	for name, run := range map[string]func() error{
-		"a table":      func() error { return projections.Run(t.Context(), store, p, postgres.NewTable[int](pool)) },
-		"transactions": func() error { return projections.Run(t.Context(), store, noting("", ""), postgres.NewSink(pool)) },
+		"a shared table": func() error { return projections.Run(ctx, shared, p, postgres.NewTable[int](pool)) },
+		"a table":        func() error { return projections.Run(ctx, store, p, postgres.NewTable[int](pool)) },
+		"transactions":   func() error { return projections.Run(ctx, store, noting("", ""), postgres.NewSink(pool)) },
 	} {
 		wantError(t, run(), "notes v1", "failed to connect", "start PostgreSQL, or correct the address")
 		t.Logf("%s: at once", name)
