@@ -177,9 +177,10 @@ var floors = []floor{
 	// What shows how both are used.
 	{
 		name: "examples",
-		on:   []string{"node", "sides", "streams", "log"},
+		on:   []string{"connectors", "schema", "node", "sides", "streams", "log"},
 		packages: map[string]string{
 			"examples/chess":      "Imports chess games, one aggregate each, checks every move, and counts results, players and openings.",
+			"examples/orders":     "Keeps orders, and a read model of them in PostgreSQL that two worker processes make.",
 			"examples/quickstart": "Is the main job in one file: aggregate, commands, embedded broker, projection, replay.",
 		},
 	},
@@ -235,7 +236,7 @@ var modules = map[string]module{
 		why:    "UUIDv7 event ids, and the ids of topics and logs",
 	},
 	"github.com/jackc/pgx/v5": {
-		owners: []string{"connectors/postgres", "migrations", "internal/pgtest", "brokerd", "bench"},
+		owners: []string{"connectors/postgres", "migrations", "internal/pgtest", "brokerd", "bench", "examples/orders"},
 		why:    "PostgreSQL",
 	},
 	"github.com/pressly/goose/v3": {

@@ -4,8 +4,8 @@
 CREATE TABLE strand.projections (
 	name     text    NOT NULL,
 	version  integer NOT NULL CHECK (version > 0),
-	topic    text,                           -- the log that it follows; null: no worker has claimed a partition yet
-	topic_id uuid,
+	topic    text,                           -- that it follows; null: no worker has claimed a partition yet, or since it was reset
+	topic_id uuid,                           -- that the epochs of its checkpoints are of; null: there are none
 	log_id   uuid,
 	set_up   boolean NOT NULL DEFAULT false, -- its own schema and what Setup makes in it are there
 	paused   boolean NOT NULL DEFAULT false, -- nothing is committed

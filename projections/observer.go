@@ -64,7 +64,7 @@ func (w *worker[T]) observed(ctx context.Context, batch []delivery) error {
 		Projection: w.projection.ID(),
 		Topic:      w.feed.topic.Name,
 		Partition:  w.partition,
-		Records:    int(last - w.lane.Checkpoint().Next),
+		Records:    int(max(last-w.lane.Checkpoint().Next, 0)),
 		Replay:     !w.feed.live || last <= w.feed.topic.Partitions[w.partition].End,
 		Metadata:   metadataOf(batch),
 	}

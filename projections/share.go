@@ -24,8 +24,14 @@ func shares[T any](store *eventstore.Store, sink Sink[T]) bool {
 // group is the name of the consumer group whose members run a projection version.
 func (p ID) group() string { return fmt.Sprintf("%s.v%d", p.Name, p.Version) }
 
-// share is a member of the projection's group, until ctx ends or a worker fails.
+// share is a member of the projection's group, until ctx ends or a worker fails. A sink that cannot be reached now is an error; later it is waited for.
 func (j *job[T]) share(ctx context.Context) error {
+	if _, err := checkpoints(ctx, j.sink, j.projection.ID()); err != nil {
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return nil // the stop came before the work
+		}
+		return err
+	}
 	var mu sync.Mutex
 	var late error // a handler that outlived the stop: the group does not care, but the caller has to know
 	err := j.store.Share(ctx, j.projection.ID().group(), commitlog.MemberConfig{StopTimeout: j.options.stopTimeout + stopMargin},

@@ -53,7 +53,7 @@ func (w *worker[T]) run(ctx context.Context) (reached bool, err error) {
 			return false, fmt.Errorf("reading partition %d for projection %s: %w", w.partition, w.projection.ID(), err)
 		}
 		began := time.Now()
-		if err := w.patiently(ctx, func() error { return w.observed(work, batch) }); err != nil {
+		if err := w.inParts(ctx, work, batch); err != nil {
 			return false, err
 		}
 		if ctx.Err() != nil {
@@ -64,7 +64,27 @@ func (w *worker[T]) run(ctx context.Context) (reached bool, err error) {
 	}
 }
 
-// patiently tries again while the sink says that it may succeed a moment later, until ctx ends: then what was not committed is left.
+// inParts projects a batch, as one commit if it can be. A commit that fails for the moment is tried again with half the events, until ctx ends: then what
+// was not committed is left. Commits of partitions that deadlock with each other would otherwise do so again, the same ones.
+func (w *worker[T]) inParts(ctx, work context.Context, batch []delivery) error {
+	for size := len(batch); len(batch) > 0; {
+		size = min(size, len(batch))
+		err := w.patiently(ctx, func() error {
+			err := w.observed(work, batch[:size])
+			if errors.Is(err, ErrTransient) {
+				size = max(1, size/2)
+			}
+			return err
+		})
+		if err != nil || ctx.Err() != nil {
+			return err
+		}
+		batch = batch[size:]
+	}
+	return nil
+}
+
+// patiently repeats try while the sink says that it may succeed a moment later.
 func (w *worker[T]) patiently(ctx context.Context, try func() error) error {
 	return patiently(ctx, w.options.logger, try, "projection", w.projection.ID().String(), "partition", w.partition)
 }
@@ -159,7 +179,7 @@ func (w *worker[T]) commit(ctx context.Context, batch []delivery) (failed int, e
 	case run.failed >= 0:
 		return run.failed, err
 	default:
-		return -1, fmt.Errorf("committing partition %d of projection %s up to offset %d: %w",
-			w.partition, w.projection.ID(), next.Next, err)
+		return -1, fmt.Errorf("committing partition %d of projection %s from offset %d up to %d: %w",
+			w.partition, w.projection.ID(), w.lane.Checkpoint().Next, next.Next-1, err)
 	}
 }

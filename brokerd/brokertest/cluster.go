@@ -53,7 +53,7 @@ func Logger(l *slog.Logger) Option {
 	}
 }
 
-// Cluster starts a cluster of 3 or 5 nodes, and stops it at the test's end.
+// Cluster starts a cluster of 3 or 5 nodes, or a node that is alone, and stops it at the test's end.
 func Cluster(t testing.TB, size int, options ...Option) *Nodes {
 	t.Helper()
 	c := &Nodes{t: t}
@@ -72,16 +72,16 @@ func Cluster(t testing.TB, size int, options ...Option) *Nodes {
 		c.links = append(c.links, out)
 	}
 	for i := range size {
-		cfg := broker.Config{
-			Dir: t.TempDir(), Listen: clients[i],
-			Cluster: &broker.ClusterConfig{
+		cfg := broker.Config{Dir: t.TempDir(), Listen: clients[i]}
+		if size > 1 {
+			cfg.Cluster = &broker.ClusterConfig{
 				Name: "test", Node: fmt.Sprintf("node-%d", i+1), Listen: routes[i], Secret: "of this test",
 				Advertise: "127.0.0.1:1", // nodes that hear of each other by a third one must not connect around the proxies
-			},
-		}
-		for to, l := range c.links[i] {
-			if to != i {
-				cfg.Cluster.Peers = append(cfg.Cluster.Peers, l.address())
+			}
+			for to, l := range c.links[i] {
+				if to != i {
+					cfg.Cluster.Peers = append(cfg.Cluster.Peers, l.address())
+				}
 			}
 		}
 		c.nodes = append(c.nodes, &node{cfg: cfg})
@@ -231,5 +231,5 @@ func (c *Nodes) URLs() string {
 
 // Index is the number of the node with a name, -1: there is none.
 func (c *Nodes) Index(name string) int {
-	return slices.IndexFunc(c.nodes, func(n *node) bool { return n.cfg.Cluster.Node == name })
+	return slices.IndexFunc(c.nodes, func(n *node) bool { return n.cfg.Cluster != nil && n.cfg.Cluster.Node == name })
 }

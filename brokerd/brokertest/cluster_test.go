@@ -64,3 +64,28 @@ func TestCluster(t *testing.T) {
 	c.Start()
 	t.Logf("started again after %v", time.Since(began))
 }
+
+// TestAlone kills a node that is alone, and finds what it was told when it is back.
+func TestAlone(t *testing.T) {
+	c := brokertest.Cluster(t, 1, brokertest.Processes())
+	client := dial(t, c.URLs())
+	topic, err := client.CreateTopic(t.Context(), commitlog.TopicConfig{Name: "events", Partitions: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Append(t.Context(), topic, event("account-1", commitlog.NoStream)); err != nil {
+		t.Fatal(err)
+	}
+	c.Kill(0)
+	c.Start()
+	found := 0
+	for _, err := range client.Records(t.Context(), topic, 0, commitlog.Range{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		found++
+	}
+	if found != 1 {
+		t.Errorf("the node came back with %d records", found)
+	}
+}

@@ -1,4 +1,4 @@
-// Package brokertest runs brokers for tests, alone or as clusters whose nodes can be killed, restarted and cut off from each other.
+// Package brokertest runs brokers for tests, alone or as clusters, whose nodes can be killed, restarted and cut off from each other.
 //
 //	c := brokertest.Cluster(t, 3)
 //	topic, err := c.Client(0).CreateTopic(ctx, commitlog.TopicConfig{Name: "events"})

@@ -22,8 +22,8 @@ const nodeEnv = "STRAND_BROKERTEST_NODE"
 // settings are what a process that is a node is given.
 type settings struct {
 	Dir, Listen string
-	Cluster     clusterSettings
-	Log         string // a file; empty: nowhere
+	Cluster     *clusterSettings // nil: it is alone
+	Log         string           // a file; empty: nowhere
 }
 
 // clusterSettings are a broker.ClusterConfig without certificates.
@@ -32,11 +32,17 @@ type clusterSettings struct {
 	Peers                                 []string
 }
 
-func settingsOf(c *broker.ClusterConfig) clusterSettings {
-	return clusterSettings{Name: c.Name, Node: c.Node, Listen: c.Listen, Advertise: c.Advertise, Secret: c.Secret, Peers: c.Peers}
+func settingsOf(c *broker.ClusterConfig) *clusterSettings {
+	if c == nil {
+		return nil
+	}
+	return &clusterSettings{Name: c.Name, Node: c.Node, Listen: c.Listen, Advertise: c.Advertise, Secret: c.Secret, Peers: c.Peers}
 }
 
-func (s clusterSettings) config() *broker.ClusterConfig {
+func (s *clusterSettings) config() *broker.ClusterConfig {
+	if s == nil {
+		return nil
+	}
 	return &broker.ClusterConfig{Name: s.Name, Node: s.Node, Listen: s.Listen, Advertise: s.Advertise, Secret: s.Secret, Peers: s.Peers}
 }
 

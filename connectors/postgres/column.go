@@ -63,6 +63,8 @@ func columnsOf(row reflect.Type) ([]column, error) {
 		switch {
 		case seen[c.name]:
 			return nil, fmt.Errorf("postgres: field %s of %v: the table has another column %q: give the field a tag such as `db:\"other\"`", f.Name, row, c.name)
+		case checkText(c.name) != nil:
+			return nil, fmt.Errorf("postgres: field %s of %v: %q is no name of a column: %w", f.Name, row, c.name, checkText(c.name))
 		case len(c.name) > identifierBytesMax:
 			return nil, fmt.Errorf("postgres: field %s of %v: column %q is longer than the %d bytes of a PostgreSQL name: give the field a tag `db:\"…\"`", f.Name, row, c.name, identifierBytesMax)
 		}

@@ -78,19 +78,35 @@ func (d *database) within(ctx context.Context, fn func(tx pgx.Tx) error) error {
 
 func ms(d time.Duration) string { return fmt.Sprintf("%dms", d.Milliseconds()) }
 
+// owned is the row of a projection version. One that was reset has no topic, but still the ids of the one that its epochs come from.
+type owned struct {
+	topic          *string
+	topicID, logID *uuid.UUID
+	setUp          bool
+}
+
 // own locks the row of a projection version, and makes it if it is not there.
-func own(ctx context.Context, tx pgx.Tx, p projections.ID) (source projections.Source, setUp bool, err error) {
+func own(ctx context.Context, tx pgx.Tx, p projections.ID) (o owned, err error) {
 	if _, err := tx.Exec(ctx, "INSERT INTO strand.projections (name, version) VALUES ($1, $2) ON CONFLICT DO NOTHING", p.Name, p.Version); err != nil {
-		return source, false, err
+		return o, err
 	}
-	var topic *string
-	var topicID, logID *uuid.UUID
 	err = tx.QueryRow(ctx, "SELECT topic, topic_id, log_id, set_up FROM strand.projections WHERE name = $1 AND version = $2 FOR UPDATE", p.Name, p.Version).
-		Scan(&topic, &topicID, &logID, &setUp)
-	if topic != nil {
-		source = projections.Source{Topic: *topic, TopicID: *topicID, LogID: *logID}
+		Scan(&o.topic, &o.topicID, &o.logID, &o.setUp)
+	return o, err
+}
+
+// follow has a projection version without a topic follow that of a claim. Epochs of another topic are not to be compared with those to come: they begin anew,
+// while owners of the past stay fenced by the numbers of their lanes.
+func (o owned) follow(ctx context.Context, tx pgx.Tx, c projections.Claim) error {
+	if _, err := tx.Exec(ctx, "UPDATE strand.projections SET topic = $3, topic_id = $4, log_id = $5 WHERE name = $1 AND version = $2",
+		c.Projection, c.Version, c.Topic, c.TopicID, c.LogID); err != nil {
+		return err
 	}
-	return source, setUp, err
+	if o.topicID == nil || *o.topicID == c.TopicID && *o.logID == c.LogID {
+		return nil
+	}
+	_, err := tx.Exec(ctx, "UPDATE strand.checkpoints SET epoch = 0 WHERE projection = $1 AND version = $2", c.Projection, c.Version)
+	return err
 }
 
 // claimed is what a claim found.
@@ -123,19 +139,18 @@ func (d *database) claim(ctx context.Context, c projections.Claim, create func(t
 }
 
 func take(ctx context.Context, tx pgx.Tx, c projections.Claim) (got claimed, err error) {
-	source, _, err := own(ctx, tx, c.ID())
+	o, err := own(ctx, tx, c.ID())
 	switch {
 	case err != nil:
 		return got, err
-	case source == (projections.Source{}):
-		if _, err := tx.Exec(ctx, "UPDATE strand.projections SET topic = $3, topic_id = $4, log_id = $5 WHERE name = $1 AND version = $2",
-			c.Projection, c.Version, c.Topic, c.TopicID, c.LogID); err != nil {
+	case o.topic == nil:
+		if err := o.follow(ctx, tx, c); err != nil {
 			return got, err
 		}
-	case source != c.Source():
+	case *o.topic != c.Topic || *o.topicID != c.TopicID || *o.logID != c.LogID:
 		return got, &projections.DivergedError{Projection: c.ID(), Topic: c.Topic, Partition: c.Partition,
 			Reason: fmt.Sprintf("the checkpoint belongs to topic %s (id %s, log %s), the worker reads topic %s (id %s, log %s)",
-				source.Topic, source.TopicID, source.LogID, c.Topic, c.TopicID, c.LogID)}
+				*o.topic, *o.topicID, *o.logID, c.Topic, c.TopicID, c.LogID)}
 	}
 	var eventID *uuid.UUID
 	var logEpoch int64
@@ -175,8 +190,8 @@ func (d *database) setUp(ctx context.Context, p projections.ID, fn func(tx pgx.T
 		return err
 	}
 	return d.within(ctx, func(tx pgx.Tx) error {
-		_, done, err := own(ctx, tx, p)
-		if err != nil || done {
+		o, err := own(ctx, tx, p)
+		if err != nil || o.setUp {
 			return err
 		}
 		if err := createSchema(ctx, tx, p); err != nil {
@@ -203,16 +218,16 @@ func createSchema(ctx context.Context, tx pgx.Tx, p projections.ID) error {
 
 func searchPath(p projections.ID) string { return quote(Schema(p)) + ", public" }
 
-// reset removes what a projection version has written, and fences its owners. The epochs stay.
+// reset removes what a projection version has written, and fences its owners. The epochs stay, and which topic they are of.
 func (d *database) reset(ctx context.Context, p projections.ID) error {
 	err := d.within(ctx, func(tx pgx.Tx) error {
-		if _, _, err := own(ctx, tx, p); err != nil {
+		if _, err := own(ctx, tx, p); err != nil {
 			return err
 		}
 		for _, sql := range []string{
 			"UPDATE strand.checkpoints SET next_offset = 0, log_epoch = 0, event_id = NULL, lane = lane + 1 WHERE projection = $1 AND version = $2",
 			"DELETE FROM strand.parked WHERE projection = $1 AND version = $2",
-			"UPDATE strand.projections SET topic = NULL, topic_id = NULL, log_id = NULL, set_up = false WHERE name = $1 AND version = $2",
+			"UPDATE strand.projections SET topic = NULL, set_up = false WHERE name = $1 AND version = $2",
 		} {
 			if _, err := tx.Exec(ctx, sql, p.Name, p.Version); err != nil {
 				return err

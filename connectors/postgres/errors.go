@@ -48,6 +48,9 @@ func classified(err error) error {
 		}
 		return explained(err, said)
 	}
+	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting {
+		err = fmt.Errorf("%w: start PostgreSQL, or correct the address that the pool was given", err)
+	}
 	if lost(err) {
 		return &projections.TransientError{Err: err}
 	}
@@ -78,7 +81,10 @@ func explained(err error, said *pgconn.PgError) error {
 	case "22021":
 		hint = "PostgreSQL's text holds no NUL and only valid UTF-8: clean the value in the handler, or keep it as bytes"
 	default:
-		return err
+		if !strings.HasPrefix(said.Code, "22") && !strings.HasPrefix(said.Code, "23") {
+			return err
+		}
+		hint = "mend the handler, or the table that it writes to: the next run begins with this event"
 	}
 	return fmt.Errorf("%w: %s", err, hint)
 }

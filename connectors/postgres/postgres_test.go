@@ -2,12 +2,14 @@ package postgres_test
 
 import (
 	"context"
+	"os"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/goleak"
 
+	"github.com/strandlog/strand/brokerd/brokertest"
 	"github.com/strandlog/strand/connectors/postgres"
 	"github.com/strandlog/strand/internal/pgtest"
 	"github.com/strandlog/strand/migrations"
@@ -15,7 +17,15 @@ import (
 	"github.com/strandlog/strand/projections/projectionstest"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m, func() error { return goleak.Find() }) }
+func TestMain(m *testing.M) {
+	if given := os.Getenv(workerEnv); given != "" {
+		os.Exit(runWorker(given))
+	}
+	os.Exit(brokertest.Main(m, func(m *testing.M) int {
+		pgtest.Main(m, func() error { return goleak.Find() }) // it exits
+		return 0
+	}))
+}
 
 // open gives a database with schema strand.
 func open(t *testing.T) *pgxpool.Pool {

@@ -43,8 +43,8 @@ func openStore(t *testing.T) *eventstore.Store {
 	return store
 }
 
-// number appends the numbers from from to below to, each to the stream of its remainder.
-func number(t *testing.T, store *eventstore.Store, from, to, streams int) {
+// appendNumbers appends the numbers from from to below to, each to the stream of its remainder.
+func appendNumbers(t *testing.T, store *eventstore.Store, from, to, streams int) {
 	t.Helper()
 	for i := from; i < to; i++ {
 		if _, err := store.Append(t.Context(), fmt.Sprintf("account-%d", i%streams), eventstore.Any, numbered{i}); err != nil {
@@ -102,7 +102,7 @@ type listed struct {
 func TestParkedExactly(t *testing.T) {
 	store, pool := openStore(t), open(t)
 	const streams, events = 100, 2000
-	number(t, store, 0, events, streams)
+	appendNumbers(t, store, 0, events, streams)
 	var cured atomic.Bool
 	poisonous := func(e eventstore.Recorded[numbered]) {
 		if e.Data.N%streams == 7 && e.Data.N >= 107 && !cured.Load() {
@@ -183,7 +183,7 @@ func TestParkedExactly(t *testing.T) {
 // TestBlueGreen makes a second version while the first one serves, kills it half-way, goes on, and switches. Readers see a whole read model at any time.
 func TestBlueGreen(t *testing.T) {
 	store, pool := openStore(t), open(t)
-	number(t, store, 0, 1000, 50)
+	appendNumbers(t, store, 0, 1000, 50)
 	blue := projections.Define("sums", projections.Fold(func(l *listed, e eventstore.Recorded[numbered]) { l.Sum += int64(e.Data.N) }))
 	sink := postgres.NewTable[listed](pool)
 	run(t, store, blue, sink)
@@ -227,7 +227,7 @@ func TestBlueGreen(t *testing.T) {
 			}
 		}
 	}()
-	number(t, store, 1000, 1100, 50)
+	appendNumbers(t, store, 1000, 1100, 50)
 	if err := projections.CatchUp(t.Context(), store, green, postgres.NewTable[counted](pool)); err != nil {
 		t.Fatal(err)
 	}
@@ -263,7 +263,7 @@ func TestRebuildUnderWorkers(t *testing.T) {
 		_, err := tx.Exec(ctx, "CREATE TABLE totals (key text PRIMARY KEY, n bigint NOT NULL)")
 		return err
 	})
-	number(t, store, 0, 300, 30)
+	appendNumbers(t, store, 0, 300, 30)
 	first, second := postgres.NewSink(pool), postgres.NewSink(pool)
 	run(t, store, p, first)
 	run(t, store, p, second)
@@ -271,7 +271,7 @@ func TestRebuildUnderWorkers(t *testing.T) {
 	if err := projections.Rebuild(t.Context(), store, p, postgres.NewSink(pool)); err != nil {
 		t.Fatal(err)
 	}
-	number(t, store, 300, 400, 30)
+	appendNumbers(t, store, 300, 400, 30)
 	await(t, store, p, second)
 	var sum int64
 	if err := pool.QueryRow(t.Context(), "SELECT sum(n) FROM totals.totals").Scan(&sum); err != nil {
@@ -332,7 +332,7 @@ func TestPause(t *testing.T) {
 	if err := postgres.Pause(t.Context(), pool, p.ID()); !errors.Is(err, postgres.ErrUnknownProjection) {
 		t.Errorf("pausing what is not there: %v", err)
 	}
-	number(t, store, 0, 10, 1)
+	appendNumbers(t, store, 0, 10, 1)
 	run(t, store, p, sink)
 	await(t, store, p, sink)
 	if err := postgres.Pause(t.Context(), pool, p.ID()); err != nil {
@@ -361,7 +361,7 @@ func TestSetCheckpoints(t *testing.T) {
 	store, pool := openStore(t), open(t)
 	p := projections.Define("sums", projections.Fold(func(l *listed, e eventstore.Recorded[numbered]) { l.Sum += int64(e.Data.N) }))
 	sink := postgres.NewTable[listed](pool)
-	number(t, store, 1, 5, 1)
+	appendNumbers(t, store, 1, 5, 1)
 	partition := int32(0)
 	end, err := store.End(t.Context())
 	if err != nil {
