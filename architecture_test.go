@@ -268,8 +268,8 @@ var modules = map[string]module{
 		why:    "commands, flags, help and shell completion",
 	},
 	"github.com/schollz/progressbar/v3": {
-		owners: []string{"examples/chess"},
-		why:    "shows how far an import has come",
+		owners: []string{"examples/chess", "brokerd"},
+		why:    "shows how far an import, or a projection, has come",
 	},
 	"github.com/twmb/franz-go/pkg/kmsg": {
 		tests: []string{"internal/recordbatch"},

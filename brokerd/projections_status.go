@@ -19,6 +19,7 @@ import (
 func projectionsStatusCommand(d *database, s *server) *cobra.Command {
 	var f format
 	var v versionFlag
+	var wait bool
 	c := &cobra.Command{
 		Use:   "status NAME",
 		Short: "Show how far a projection is, and how far behind the log",
@@ -28,12 +29,19 @@ changed.
 A node is asked where the log ends: LAG is how many records the projection has not passed, BEHIND how long the first of them has been there. Where no node answers,
 what the database knows is shown without them.
 
+With --wait it first waits until the projection has passed where the log ends at that moment, as after a rebuild, and shows meanwhile how far that is.
+
 ` + exitHelp(exitOK, exitError, exitUsage, exitUnavailable, exitNotFound, exitRefused, exitPending),
-		Example:           "  brokerd projections status balances\n  brokerd projections status balances --version 3 -o json | jq .lag",
+		Example:           "  brokerd projections status balances\n  brokerd projections status balances --version 3 -o json | jq .lag\n  brokerd projections status balances --version 2 --wait && brokerd projections switch balances --version 2",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: d.completeProjections,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return d.useMigrated(cmd, func(ctx context.Context, pool *pgxpool.Pool) error {
+				if wait {
+					if err := follow(ctx, cmd, pool, s, &v, args[0]); err != nil {
+						return err
+					}
+				}
 				o, err := v.find(ctx, pool, args[0])
 				if err != nil {
 					return err
@@ -55,6 +63,7 @@ what the database knows is shown without them.
 			})
 		},
 	}
+	c.Flags().BoolVar(&wait, "wait", false, "wait until it has caught up, and show how far it is")
 	s.addTo(c)
 	v.addTo(c)
 	f.addTo(c)

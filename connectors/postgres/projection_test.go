@@ -11,10 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/strandlog/strand/brokerd/broker"
 	"github.com/strandlog/strand/connectors/postgres"
+	"github.com/strandlog/strand/connectors/table"
 	"github.com/strandlog/strand/eventstore"
 	"github.com/strandlog/strand/internal/pgtest"
 	"github.com/strandlog/strand/projections"
@@ -383,6 +385,48 @@ func TestSetCheckpoints(t *testing.T) {
 		}
 		if row, _, err := sink.Get(t.Context(), p, "0"); err != nil || row.Sum != step.sum {
 			t.Errorf("from offset %d on the sum is %d, %v, want %d", step.at, row.Sum, err, step.sum)
+		}
+	}
+}
+
+// TestSameProjectionOnAllSinks has one projection make the same rows in memory, in a table topic and in PostgreSQL.
+func TestSameProjectionOnAllSinks(t *testing.T) {
+	b, err := broker.Start(t.Context(), broker.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	store, err := eventstore.Open(t.Context(), b.Client(), eventstore.Config{Partitions: 4}, accounts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	appendNumbers(t, store, 0, 500, 23)
+	p := projections.Define("lists", projections.Fold(func(l *listed, e eventstore.Recorded[numbered]) {
+		l.Numbers, l.Sum = append(l.Numbers, e.Data.N), l.Sum+int64(e.Data.N)
+	}))
+	memory, topic, database := projections.NewMemory[listed](), table.New[listed](b.Client()), postgres.NewTable[listed](open(t))
+	all := func(string) bool { return true }
+	var want map[string]listed
+	for i, sink := range []interface {
+		projections.Sink[*projections.Rows[listed]]
+		projections.Snapshotter[listed]
+	}{memory, topic, database} {
+		if err := projections.CatchUp(t.Context(), store, p, sink); err != nil {
+			t.Fatal(err)
+		}
+		got, err := sink.Snapshot(t.Context(), p.ID(), all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			want = got.Rows
+		}
+		if diff := cmp.Diff(want, got.Rows); diff != "" || len(got.Rows) != 23 {
+			t.Errorf("%T has %d rows (-memory +it):\n%s", sink, len(got.Rows), diff)
 		}
 	}
 }
