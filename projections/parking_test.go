@@ -34,7 +34,7 @@ func TestPark(t *testing.T) {
 			if err := memory.Retry(0, "account-alice"); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(3 * time.Second)
+			<-time.After(3 * time.Second)
 			synctest.Wait()
 		}
 		retry() // it is still refused
@@ -127,7 +127,7 @@ func TestParkWhatCannotBeRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		stop := start(t, newer, balances(), memory)
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		synctest.Wait()
 		wantAmounts(t, memory, map[string]int64{"alice": 5})
 		if err := stop(); err != nil {

@@ -23,7 +23,7 @@ func patiently(ctx context.Context, logger *slog.Logger, try func() error, args 
 		case !errors.Is(err, ErrTransient) || errors.Is(err, ErrStopTimeout):
 			return err
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // what failed is done by whoever comes next
 		}
 		logger.Warn("a sink cannot commit for the moment, trying again", append(args, "error", err, "after", pause)...)
 		timer := time.NewTimer(pause/2 + rand.N(pause/2))

@@ -251,8 +251,8 @@ func TestGroupStarts(t *testing.T) {
 	stop := joined(t, client, "latest", consume(latest), commitlog.FromLatest())
 	awaitGroup(t, client, "latest", func(g commitlog.Group) bool { return len(g.Offsets) > 0 && g.Size == 1 })
 	awaitGroup(t, client, "latest", func(g commitlog.Group) bool { return len(g.Members[0].Assigned) == groupPartitions })
-	before := time.Now().UnixMilli() // records know no less than a millisecond
-	for time.Now().UnixMilli() == before {
+	before := time.Now().UnixMilli()       // records know no less than a millisecond
+	for time.Now().UnixMilli() == before { //nolint:revive // a millisecond is all that it takes
 	}
 	send(t, client, topic, 100, 200)
 	latest.await(t, 100)

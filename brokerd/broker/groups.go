@@ -28,14 +28,14 @@ type coordinators struct {
 }
 
 // start runs the coordinators of a session that begins.
-func (c *coordinators) start(sh *shard.Shard, t topics.Topic, layout shard.Layout, session, epoch uint64, logger *slog.Logger) *coordinator.Coordinator {
+func (c *coordinators) start(ctx context.Context, sh *shard.Shard, t topics.Topic, layout shard.Layout, session, epoch uint64, logger *slog.Logger) *coordinator.Coordinator {
 	var mine []int32
 	for p := range int32(t.Partitions) {
 		if _, ok := layout.Slot(p); ok {
 			mine = append(mine, p)
 		}
 	}
-	started := coordinator.Start(context.Background(), coordinator.Config{
+	started := coordinator.Start(context.WithoutCancel(ctx), coordinator.Config{
 		Log: groupsLog{sh}, Session: session, Epoch: epoch, Partitions: mine, All: t.Partitions, Gone: c.gone, Logger: logger.With("component", "groups"),
 	})
 	c.mu.Lock()

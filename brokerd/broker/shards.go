@@ -148,7 +148,7 @@ func (s *shards) open(ctx context.Context, t topics.Topic, i int, retention *sha
 			s.tellLed(t, true)
 			served := native.Session{Topic: t.ID, Shard: i, ID: session, Epoch: epoch, Target: s.target(sh, t.Name, i)}
 			if t.Name == wire.GroupsTopic {
-				served.Target, served.Groups = internalShard{served.Target}, s.groups.start(sh, t, layoutOf(t, i), session, epoch, logger)
+				served.Target, served.Groups = internalShard{served.Target}, s.groups.start(ctx, sh, t, layoutOf(t, i), session, epoch, logger)
 			}
 			return s.server.Open(served)
 		},

@@ -172,14 +172,14 @@ func TestFailover(t *testing.T) {
 		old := start(t, Config{Log: log})
 		member, share := join(t, old, "billing")
 		commit(t, old, "billing", member, share.Epoch, share.Assigned[0].GroupAssignment, 1, 5)
-		time.Sleep(5 * time.Second)
+		<-time.After(5 * time.Second)
 		old.Close()
 		old.Wait()
 		if r := beat(t, old, "billing", member, share.Epoch); r.Code != wire.NotLeader {
 			t.Fatalf("a coordinator that was closed answered %v", r.Code)
 		}
 		c := start(t, Config{Log: log})
-		time.Sleep(5 * time.Second)
+		<-time.After(5 * time.Second)
 		if r := beat(t, c, "billing", member, share.Epoch); r.Code != wire.OK || r.Share != nil {
 			t.Fatalf("the member is told %+v, though nothing changed", r)
 		}
@@ -197,7 +197,7 @@ func TestSilentMemberIsTakenForDead(t *testing.T) {
 		other, share := join(t, c, "billing")
 		epoch := share.Epoch
 		for range 5 {
-			time.Sleep(2 * time.Second)
+			<-time.After(2 * time.Second)
 			if r := beat(t, c, "billing", other, epoch); r.Share != nil {
 				share, epoch = r.Share, r.Share.Epoch
 			}
@@ -320,7 +320,7 @@ func TestDeletedTopicIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		var gone []uuid.UUID
-		var err error = errors.New("not known yet")
+		err := errors.New("not known yet")
 		c := start(t, Config{Log: &memoryLog{}, Gone: func(context.Context, []uuid.UUID) ([]uuid.UUID, error) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -332,7 +332,7 @@ func TestDeletedTopicIsForgotten(t *testing.T) {
 		gone, err = []uuid.UUID{topicID}, nil
 		mu.Unlock()
 		for range 20 {
-			time.Sleep(2 * time.Second)
+			<-time.After(2 * time.Second)
 			beat(t, c, "billing", member, share.Epoch)
 		}
 		info := ask(t, c, "billing", wire.GroupRequest{Describe: true}).Groups[0]
@@ -390,7 +390,7 @@ func TestStoppedProcess(t *testing.T) {
 		c := start(t, Config{Log: log})
 		member, share := join(t, c, "billing")
 		p := c.partitions[partitioner.Partition("{billing}", all)]
-		p.look(t.Context(), func(*groups.Coordinator) { time.Sleep(time.Minute) })
+		p.look(t.Context(), func(*groups.Coordinator) { <-time.After(time.Minute) })
 		if r := beat(t, c, "billing", member, share.Epoch); r.Code != wire.OK {
 			t.Fatalf("after a stop the member is answered %v", r.Code)
 		}

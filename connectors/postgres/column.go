@@ -33,8 +33,12 @@ const (
 	asJSON // whatever else
 )
 
-var columnTypes = map[columnKind]string{
-	asBool: "boolean", asInt: "bigint", asFloat: "double precision", asText: "text", asBytes: "bytea", asTime: "timestamptz", asUUID: "uuid", asJSON: "jsonb",
+// typ is the kind's type in PostgreSQL.
+func (k columnKind) typ() string {
+	types := [...]string{
+		asBool: "boolean", asInt: "bigint", asFloat: "double precision", asText: "text", asBytes: "bytea", asTime: "timestamptz", asUUID: "uuid", asJSON: "jsonb",
+	}
+	return types[k]
 }
 
 // The columns of every table.
@@ -46,7 +50,7 @@ const (
 // columnsOf says how the rows of a type are stored.
 func columnsOf(row reflect.Type) ([]column, error) {
 	if kind := kindOf(row); row.Kind() != reflect.Struct || kind != asJSON {
-		return []column{{name: "value", typ: columnTypes[kind], kind: kind}}, nil
+		return []column{{name: "value", typ: kind.typ(), kind: kind}}, nil
 	}
 	var columns []column
 	seen := map[string]bool{keyColumn: true, stampColumn: true}
@@ -59,7 +63,7 @@ func columnsOf(row reflect.Type) ([]column, error) {
 		if c.name == "" {
 			c.name = snake(f.Name)
 		}
-		c.typ = columnTypes[c.kind]
+		c.typ = c.kind.typ()
 		switch {
 		case seen[c.name]:
 			return nil, fmt.Errorf("postgres: field %s of %v: the table has another column %q: give the field a tag such as `db:\"other\"`", f.Name, row, c.name)

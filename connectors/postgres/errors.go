@@ -22,17 +22,19 @@ const (
 )
 
 // transientCodes are the errors of the moment, by their codes or classes.
-var transientCodes = []string{
-	"08",    // connections
-	"40",    // serialization failures and deadlocks
-	"53",    // no connections, memory or room on the disk
-	"57P",   // the server stops, or starts
-	"58",    // the server's files
-	"25P03", // a transaction that was idle for too long
-	"55P03", // a lock that was held for too long
+func transientCodes() []string {
+	return []string{
+		"08",    // connections
+		"40",    // serialization failures and deadlocks
+		"53",    // no connections, memory or room on the disk
+		"57P",   // the server stops, or starts
+		"58",    // the server's files
+		"25P03", // a transaction that was idle for too long
+		"55P03", // a lock that was held for too long
 
-	codeConflict, // rows that another partition, or an operator, has changed meanwhile
-	codePaused,   // until it is resumed
+		codeConflict, // rows that another partition, or an operator, has changed meanwhile
+		codePaused,   // until it is resumed
+	}
 }
 
 // classified marks errors of the moment.
@@ -41,7 +43,7 @@ func classified(err error) error {
 		return err
 	}
 	if said, ok := errors.AsType[*pgconn.PgError](err); ok {
-		for _, code := range transientCodes {
+		for _, code := range transientCodes() {
 			if strings.HasPrefix(said.Code, code) {
 				return &projections.TransientError{Err: err}
 			}

@@ -45,7 +45,7 @@ func openStore(t *testing.T) *eventstore.Store {
 	return store
 }
 
-// appendNumbers appends the numbers from from to below to, each to the stream of its remainder.
+// appendNumbers appends the numbers of [from, to), each to the stream of its remainder.
 func appendNumbers(t *testing.T, store *eventstore.Store, from, to, streams int) {
 	t.Helper()
 	for i := from; i < to; i++ {

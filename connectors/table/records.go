@@ -111,7 +111,7 @@ func read(ctx context.Context, client *commitlog.Client, t commitlog.Topic, key 
 func encoded(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil { // of our own types
-		panic(fmt.Sprintf("table: encoding %T: %v", v, err))
+		panic(fmt.Sprintf("table: encoding %T: %v", v, err)) //nolint:forbidigo // a fault of this package
 	}
 	return b
 }

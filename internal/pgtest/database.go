@@ -13,7 +13,7 @@ import (
 )
 
 // shared is the cluster of the test binary.
-var shared struct {
+var shared struct { //nolint:gochecknoglobals // there is one of it, as of TestMain
 	once   sync.Once
 	server *Server
 	names  atomic.Int64
