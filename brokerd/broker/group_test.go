@@ -552,7 +552,12 @@ func TestGroupInstance(t *testing.T) {
 		return g.State == "stable" && g.Size == 2 && len(g.Members[0].Assigned) == 2 && len(g.Members[1].Assigned) == 2
 	}
 	stopA, stopB := member("a"), member("b")
-	awaitGroup(t, client, "dashboard", settled)
+	begun := func(g commitlog.Group) bool { // and the functions of b have been called
+		mu.Lock()
+		defer mu.Unlock()
+		return settled(g) && len(given["b"]) == 2
+	}
+	awaitGroup(t, client, "dashboard", begun)
 	mu.Lock()
 	before := slices.Clone(given["b"])
 	mu.Unlock()
