@@ -27,8 +27,8 @@ func clicks(t *testing.T, client *commitlog.Client, partitions int) commitlog.To
 	return topic
 }
 
-// TestGroupChurn kills members of a group, has others leave and new ones join, under load: nothing is skipped, no partition is without an owner for long,
-// and commits are accepted of owners only.
+// TestGroupChurn kills members of a group, unplugs others for longer than their session and plugs them in again, has some leave and new ones join, under load:
+// nothing is skipped, no partition is without an owner for long, and commits are accepted of owners only.
 func TestGroupChurn(t *testing.T) {
 	options, members, rate := []brokertest.Option{}, commitlog.MemberConfig{SessionTimeout: 3 * time.Second}, 500
 	if os.Getenv("STRAND_TORTURE") != "" {
@@ -47,14 +47,25 @@ func TestGroupChurn(t *testing.T) {
 	_, _ = group.takePauses() // of the beginning
 
 	var pauses []time.Duration
+	var unplugged *attendee
 	tick := time.NewTicker(churnEvery)
 	defer tick.Stop()
-	for round := range rounds(6, 30) {
+	for round := range rounds(7, 30) {
 		<-tick.C
-		switch victim := rand.IntN(len(group.members)); round % 3 {
+		victim := rand.IntN(len(group.members))
+		if group.members[victim] == unplugged {
+			victim = (victim + 1) % len(group.members)
+		}
+		switch round % 4 {
 		case 0:
 			group.kill(victim)
 		case 1:
+			if unplugged != nil {
+				unplugged.cable.plug(true)
+			}
+			unplugged = group.members[victim]
+			unplugged.cable.plug(false)
+		case 2:
 			group.join()
 			group.join()
 		default:
@@ -69,7 +80,8 @@ func TestGroupChurn(t *testing.T) {
 			}
 		}
 	}
-	group.await(ownedWithin, "the members share the partitions", group.settled)
+	unplugged.cable.plug(true)
+	group.await(2*ownedWithin, "the members share the partitions", group.settled)
 	delivered := stop()
 	group.awaitAll(delivered)
 	ended, _ := group.takePauses()

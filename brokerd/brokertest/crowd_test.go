@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
 	"github.com/strandlog/strand/commitlog"
 	"github.com/strandlog/strand/internal/partitioner"
 )
@@ -54,9 +56,46 @@ type tenure struct {
 // attendee is a member, with a connection of its own.
 type attendee struct {
 	name   string
+	cable  *cable
 	client *commitlog.Client
 	leave  context.CancelFunc
 	ended  chan error
+}
+
+// cable is how a member reaches the nodes.
+type cable struct {
+	mu        sync.Mutex
+	unplugged bool
+	conns     []net.Conn
+}
+
+var errUnplugged = errors.New("the cable is unplugged")
+
+// Dial makes it a nats.CustomDialer.
+func (c *cable) Dial(network, address string) (net.Conn, error) {
+	conn, err := net.DialTimeout(network, address, 2*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.unplugged {
+		return nil, errors.Join(errUnplugged, conn.Close())
+	}
+	c.conns = append(c.conns, conn)
+	return conn, nil
+}
+
+// plug has the member reach the nodes, or not.
+func (c *cable) plug(in bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.unplugged = !in; c.unplugged {
+		for _, conn := range c.conns {
+			_ = conn.Close()
+		}
+		c.conns = nil
+	}
 }
 
 func newCrowd(t *testing.T, urls, group string, topic commitlog.Topic, cfg commitlog.MemberConfig) *crowd {
@@ -82,12 +121,13 @@ func newCrowd(t *testing.T, urls, group string, topic commitlog.Topic, cfg commi
 // join adds a member.
 func (c *crowd) join() {
 	c.t.Helper()
-	client, err := commitlog.Dial(c.t.Context(), c.urls)
+	reach := &cable{}
+	client, err := commitlog.Dial(c.t.Context(), c.urls, nats.SetCustomDialer(reach))
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	c.named++
-	m := &attendee{name: fmt.Sprintf("member-%d", c.named), client: client, ended: make(chan error, 1)}
+	m := &attendee{name: fmt.Sprintf("member-%d", c.named), cable: reach, client: client, ended: make(chan error, 1)}
 	ctx, leave := context.WithCancel(c.t.Context())
 	m.leave = leave
 	c.members = append(c.members, m)
