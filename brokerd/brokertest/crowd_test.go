@@ -430,7 +430,7 @@ type accepted struct {
 	partition       int32
 	offset          int64
 	epoch, sequence uint64
-	at              time.Time // when it was read
+	at              time.Time // when it was stored
 }
 
 // followCommits begins with the group's log, which is there: somebody has asked for a group before.
@@ -499,7 +499,7 @@ func (c *commits) read(prefix string, r *commitlog.Record) {
 		}
 		n[i], rest = v, rest[size:]
 	}
-	c.all = append(c.all, accepted{partition: int32(p), offset: int64(n[0]), epoch: n[2], sequence: n[3], at: time.Now()})
+	c.all = append(c.all, accepted{partition: int32(p), offset: int64(n[0]), epoch: n[2], sequence: n[3], at: r.Time})
 }
 
 // caughtUp returns when everything was read that is in the log now.
@@ -526,6 +526,49 @@ func (c *commits) caughtUp(t *testing.T) {
 			t.Fatalf("the log of the groups was read up to %d of %d", next, now.Partitions[c.partition].End)
 		}
 	}
+}
+
+// leader is the node that coordinates the group.
+func (c *commits) leader(t *testing.T) string {
+	t.Helper()
+	now, err := c.client.Topic(t.Context(), c.topic.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return now.Partitions[c.partition].Leader
+}
+
+// count is how many commits were accepted.
+func (c *commits) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.all)
+}
+
+// await returns when so many commits more were accepted.
+func (c *commits) await(t *testing.T, more int) {
+	t.Helper()
+	due := c.count() + more
+	deadline := time.After(60 * time.Second)
+	for c.count() < due {
+		select {
+		case <-c.changed:
+		case <-deadline:
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			t.Fatalf("%d commits were accepted within a minute, of %d: %v", len(c.all), due, c.err)
+		}
+	}
+}
+
+// longestPause is the longest time between two commits from one on, by the times at which they were stored.
+func (c *commits) longestPause(from int) (longest time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := max(from, 1); i < len(c.all); i++ {
+		longest = max(longest, c.all[i].at.Sub(c.all[i-1].at))
+	}
+	return longest
 }
 
 // check compares the accepted commits with what the members did: each is of an assignment that a member had, of no more than that has seen under it, and
