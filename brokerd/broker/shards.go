@@ -127,8 +127,12 @@ func (s *shards) start(ctx context.Context, t topics.Topic, i int) (*keeper, err
 
 // open runs the sequencer of one shard.
 func (s *shards) open(ctx context.Context, t topics.Topic, i int, retention *shard.RetentionPolicy, logger *slog.Logger) (*shard.Shard, error) {
+	var log shard.Log = engineLog{engine: s.engine, stream: engineStream(t, i).Name, cut: s.members != nil && t.Kind != wire.KindVersioned}
+	if s.wrapLog != nil {
+		log = s.wrapLog(t.Name, log)
+	}
 	return shard.Open(ctx, shard.Config{
-		Log:      engineLog{engine: s.engine, stream: engineStream(t, i).Name, cut: s.members != nil && t.Kind != wire.KindVersioned},
+		Log:      log,
 		Dir:      filepath.Join(s.dir, t.ID.String()+"-"+strconv.Itoa(i)),
 		LogID:    t.LogID,
 		Layout:   layoutOf(t, i),
