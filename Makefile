@@ -26,7 +26,7 @@ lint: ## Check format, lint, and whether go.mod is tidy
 
 # Full disks, failing syncs, lost power, kills and damage, as root, at their full size.
 torture: setup ## Run the tests of faults at their full size
-	STRAND_TORTURE=1 go test -count=1 -timeout 60m -v -run 'Damage|Repair|FullDisk|FailedSyncs|PowerLoss|Kill|GivesUp|Flood|Deaf' ./brokerd/broker ./brokerd/engine ./brokerd
+	STRAND_TORTURE=1 go test -count=1 -timeout 60m -v -run 'Damage|Repair|FullDisk|FailedSyncs|PowerLoss|Kill|GivesUp|Flood|Deaf|Refusals|Churn|Paused|Recreate' ./brokerd/broker ./brokerd/engine ./brokerd/brokertest ./brokerd
 
 soak: ## Load a node with a bit of everything for SOAKTIME (10m), and watch that nothing it takes grows
 	STRAND_SOAK=$(SOAKTIME) go test -count=1 -timeout 0 -v -run 'Soak' ./brokerd/broker

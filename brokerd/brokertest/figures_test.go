@@ -40,7 +40,7 @@ func TestFigures(t *testing.T) {
 		t.Skipf("NOT EXERCISED: set %s to the name of the files to be written", figuresEnv)
 	}
 	c := brokertest.Cluster(t, 3, brokertest.Processes())
-	figures := append(takeovers(t, c), rebalances(t, c)...)
+	figures := append(rebalances(t, c), takeovers(t, c)...)
 	var lines, table strings.Builder
 	fmt.Fprintf(&table, "3 nodes in processes of one machine with %d cores, %s, %s. Milliseconds.\n\n| pause | n | min | median | p95 | max | what |\n|---|---|---|---|---|---|---|\n",
 		runtime.NumCPU(), runtime.Version(), time.Now().UTC().Format(time.DateOnly))
