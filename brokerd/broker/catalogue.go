@@ -304,6 +304,17 @@ func (c catalogue) internal(id uuid.UUID) error {
 }
 
 func (c catalogue) Code(err error) wire.Code {
+	code := codeOfChange(err)
+	if errors.Is(err, topics.ErrUnfinished) {
+		switch code {
+		case wire.NotLeader, wire.Retry, wire.Overloaded, wire.NotEnoughSync: // of its second step: the first one is stored, and another node may finish it
+			return wire.Unknown
+		}
+	}
+	return code
+}
+
+func codeOfChange(err error) wire.Code {
 	if answered, ok := errors.AsType[*sequencerError](err); ok {
 		switch answered.code {
 		case wire.NotLeader, wire.Retry, wire.Unknown, wire.Overloaded, wire.NotEnoughSync, wire.NoStorage:
