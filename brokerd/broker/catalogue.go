@@ -332,6 +332,8 @@ func codeOfChange(err error) wire.Code {
 		return wire.Invalid
 	case errors.Is(err, errBehind), errors.Is(err, topics.ErrConflict):
 		return wire.Retry
+	case errors.Is(err, context.Canceled): // the node is stopping: another one may finish it
+		return wire.Unknown
 	}
 	return wire.Internal
 }

@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -22,6 +23,9 @@ func TestChangeThatIsCutOff(t *testing.T) {
 	}
 	if got := broker.CodeOfChange(fmt.Errorf("%w: %w", topics.ErrUnfinished, topics.ErrConflict)); got != wire.Unknown {
 		t.Errorf("a second step that another node took is answered %v", got)
+	}
+	if got := broker.CodeOfChange(fmt.Errorf("recording it: %w", context.Canceled)); got != wire.Unknown {
+		t.Errorf("a change that the end of its node cut off is answered %v", got)
 	}
 	if got := broker.CodeOfChange(fmt.Errorf("%w: %w", topics.ErrUnfinished, broker.SequencerError(wire.NoStorage))); got != wire.NoStorage {
 		t.Errorf("a second step for which there is no room is answered %v", got)
