@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/strandlog/strand/brokerd/broker"
+	"github.com/strandlog/strand/brokerd/engine"
 	"github.com/strandlog/strand/brokerd/topics"
 	"github.com/strandlog/strand/internal/wire"
 )
@@ -23,6 +24,9 @@ func TestChangeThatIsCutOff(t *testing.T) {
 	}
 	if got := broker.CodeOfChange(fmt.Errorf("%w: %w", topics.ErrUnfinished, topics.ErrConflict)); got != wire.Unknown {
 		t.Errorf("a second step that another node took is answered %v", got)
+	}
+	if got := broker.CodeOfChange(fmt.Errorf("%w: making its log: %w", topics.ErrUnfinished, engine.ErrElecting)); got != wire.Unknown {
+		t.Errorf("a second step for which the engines have no leader is answered %v", got)
 	}
 	if got := broker.CodeOfChange(fmt.Errorf("recording it: %w", context.Canceled)); got != wire.Unknown {
 		t.Errorf("a change that the end of its node cut off is answered %v", got)

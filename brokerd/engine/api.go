@@ -67,6 +67,8 @@ func (e *Engine) call(ctx context.Context, subject string, request any, answer r
 	switch server.ErrorIdentifier(refusal.ErrCode) {
 	case server.JSNotEnabledErr, server.JSNotEnabledForAccountErr:
 		return ErrDisabled
+	case server.JSClusterNotAvailErr, server.JSClusterNotLeaderErr:
+		return fmt.Errorf("%w: %w", ErrElecting, refusal)
 	}
 	return refusal
 }
