@@ -18,6 +18,7 @@ import (
 	"github.com/strandlog/strand/brokerd/shard"
 	"github.com/strandlog/strand/brokerd/topics"
 	"github.com/strandlog/strand/internal/wire"
+	"golang.org/x/sync/errgroup"
 )
 
 // shards runs the sequencers of a node's topics.
@@ -275,12 +276,30 @@ func (s *shards) close(ctx context.Context) error {
 	s.mu.Unlock()
 	err := closeAll(ctx, open)
 	s.groups.running.Wait()
+	var succession errgroup.Group
+	succession.SetLimit(handOnAtOnce)
 	for _, k := range open { // what they had in flight is answered: others may go on
-		if down := s.engine.StepDown(ctx, k.stream, ""); down != nil && ctx.Err() == nil {
-			s.Logger.Warn("the leadership of a shard could not be handed on", "topic", k.topic, "shard", k.number, "error", down)
-		}
+		succession.Go(func() error {
+			if down := s.handOn(ctx, k.stream); down != nil && ctx.Err() == nil {
+				s.Logger.Warn("the leadership of a shard could not be handed on", "topic", k.topic, "shard", k.number, "error", down)
+			}
+			return nil
+		})
 	}
+	_ = succession.Wait() // they log what fails
 	return err
+}
+
+// handOnAtOnce is how many shards are handed on side by side.
+const handOnAtOnce = 16
+
+// handOn has another node lead an engine stream, if this one does, and returns when it does.
+func (s *shards) handOn(ctx context.Context, stream string) error {
+	to, err := s.engine.HandOn(ctx, stream, "")
+	if err != nil || to == "" {
+		return err
+	}
+	return s.engine.AwaitSuccessor(ctx, stream)
 }
 
 // closeAll closes shards side by side: each may have to wait for its window.
