@@ -19,7 +19,7 @@ import (
 const (
 	brokerDir     = "STRAND_BENCH_BROKER_DIR"
 	brokerProfile = "STRAND_BENCH_BROKER_PROFILE"
-	brokerCluster = "STRAND_BENCH_BROKER_CLUSTER" // a broker.ClusterConfig, JSON
+	brokerCluster = "STRAND_BENCH_BROKER_CLUSTER" // a clusterNode, JSON
 )
 
 // serveBroker is the broker's process: brokerd as a child that can be asked for memory and profiles. It says whether this process is one.
@@ -38,10 +38,11 @@ func serveBroker() (served bool, err error) {
 	}
 	cfg := broker.Config{Dir: dir, Listen: "127.0.0.1:0"}
 	if given := os.Getenv(brokerCluster); given != "" {
-		cfg.Cluster = &broker.ClusterConfig{}
-		if err := json.Unmarshal([]byte(given), cfg.Cluster); err != nil {
+		var n clusterNode
+		if err := json.Unmarshal([]byte(given), &n); err != nil {
 			return true, process.Refuse(os.Stdout, err)
 		}
+		cfg.Cluster = n.config()
 	}
 	b, err := broker.Start(ctx, cfg)
 	if err == nil && profile != "" {

@@ -70,6 +70,16 @@ type cluster struct {
 	clients []*commitlog.Client
 }
 
+// clusterNode is what a process that is a node of a cluster is given.
+type clusterNode struct {
+	Node, Listen string
+	Peers        []string
+}
+
+func (n clusterNode) config() *broker.ClusterConfig {
+	return &broker.ClusterConfig{Name: "bench", Node: n.Node, Listen: n.Listen, Peers: n.Peers, Secret: "of this run"}
+}
+
 func startCluster(ctx context.Context, dir string) (*cluster, error) {
 	at, err := process.Addresses(ctx, clusterSize)
 	if err != nil {
@@ -79,7 +89,7 @@ func startCluster(ctx context.Context, dir string) (*cluster, error) {
 	errs := make([]error, clusterSize)
 	var group sync.WaitGroup
 	for i := range clusterSize { // at once: each waits for others
-		cfg := broker.ClusterConfig{Name: "bench", Node: nodeName(i), Listen: at[i], Secret: "of this run"}
+		cfg := clusterNode{Node: nodeName(i), Listen: at[i]}
 		for j := range clusterSize {
 			if j != i {
 				cfg.Peers = append(cfg.Peers, at[j])

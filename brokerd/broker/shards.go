@@ -18,7 +18,6 @@ import (
 	"github.com/strandlog/strand/brokerd/shard"
 	"github.com/strandlog/strand/brokerd/topics"
 	"github.com/strandlog/strand/internal/wire"
-	"golang.org/x/sync/errgroup"
 )
 
 // shards runs the sequencers of a node's topics.
@@ -276,17 +275,18 @@ func (s *shards) close(ctx context.Context) error {
 	s.mu.Unlock()
 	err := closeAll(ctx, open)
 	s.groups.running.Wait()
-	var succession errgroup.Group
-	succession.SetLimit(handOnAtOnce)
+	var succession sync.WaitGroup
+	room := make(chan struct{}, handOnAtOnce)
 	for _, k := range open { // what they had in flight is answered: others may go on
-		succession.Go(func() error {
+		room <- struct{}{}
+		succession.Go(func() {
+			defer func() { <-room }()
 			if down := s.handOn(ctx, k.stream); down != nil && ctx.Err() == nil {
 				s.Logger.Warn("the leadership of a shard could not be handed on", "topic", k.topic, "shard", k.number, "error", down)
 			}
-			return nil
 		})
 	}
-	_ = succession.Wait() // they log what fails
+	succession.Wait()
 	return err
 }
 

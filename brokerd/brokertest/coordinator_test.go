@@ -22,7 +22,7 @@ func TestKillCoordinator(t *testing.T) {
 	log := followCommits(t, client, group.group, topic.ID)
 	stop := written(t, c.URLs(), topic, 2, 500)
 	var paused []time.Duration // between two accepted commits, around a kill
-	for range rounds(2, 20) {
+	for range rounds(1, 20) {
 		log.await(t, 1)
 		at := log.leader(t)
 		victim := c.Index(at)

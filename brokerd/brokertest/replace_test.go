@@ -2,6 +2,7 @@ package brokertest_test
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -68,14 +69,8 @@ func TestReplaceNode(t *testing.T) {
 	again.await(t, 50)
 	stop()
 	group.Wait()
-	for id, at := range again.stored {
-		w.stored[id] = at
-	}
-	for id := range again.indefinite {
-		w.indefinite[id] = true
-	}
-	for id := range again.refused {
-		w.refused[id] = true
-	}
+	maps.Copy(w.stored, again.stored)
+	maps.Copy(w.indefinite, again.indefinite)
+	maps.Copy(w.refused, again.refused)
 	w.check(t, c.Client(replaced), topic)
 }

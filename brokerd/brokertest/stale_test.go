@@ -65,7 +65,7 @@ func newSession(t *testing.T, url string, topic commitlog.Topic) *session {
 // ask gives no answer where nobody serves the session any more, or nobody answers in time: that is a refusal.
 func (s *session) ask(verb string, payload []byte) ([]byte, bool) {
 	s.t.Helper()
-	m, err := s.nc.Request(wire.ShardSubject(verb, s.topic.ID, 0, s.info.Session), payload, 8*time.Second)
+	m, err := s.nc.Request(wire.ShardSubject(verb, s.topic.ID, 0, s.info.Session), payload, 4*time.Second)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, nats.ErrTimeout):
 		return nil, false
