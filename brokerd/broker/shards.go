@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"syscall"
 
 	"github.com/google/uuid"
 	"github.com/strandlog/strand/brokerd/coordinator"
@@ -76,8 +77,8 @@ func (s *shards) Start(ctx context.Context, t topics.Topic) error {
 	switch {
 	case closed:
 		return errors.Join(errClosed, closeAll(context.WithoutCancel(ctx), opened))
-	case ended:
-		return closeAll(ctx, opened)
+	case ended: // it may have written to what Stop has deleted
+		return errors.Join(closeAll(ctx, opened), s.removeCaches(t))
 	}
 	return nil
 }
@@ -212,6 +213,14 @@ func (s *shards) Stop(ctx context.Context, t topics.Topic) error {
 	if err := closeAll(ctx, open); err != nil {
 		s.Logger.Warn("a deleted topic did not close cleanly", "topic", t.Name, "error", err)
 	}
+	if err := s.removeCaches(t); err != nil && !errors.Is(err, syscall.ENOTEMPTY) { // then a Start that is under way writes to them, and removes them behind it
+		return err
+	}
+	return nil
+}
+
+// removeCaches deletes what this node keeps of a topic beside its log.
+func (s *shards) removeCaches(t topics.Topic) error {
 	for i := range t.Shards {
 		if err := os.RemoveAll(filepath.Join(s.dir, t.ID.String()+"-"+strconv.Itoa(i))); err != nil {
 			return fmt.Errorf("deleting the caches of shard %d: %w", i, err)
