@@ -253,6 +253,7 @@ var modules = map[string]module{
 	},
 	"github.com/nats-io/nats.go": {
 		owners: []string{"commitlog", "brokerd/engine", "brokerd/native", "brokerd/broker"},
+		tests:  []string{"brokerd/brokertest"},
 		why:    "the connection between clients and brokerd, and between the sequencer and the engine",
 	},
 	"github.com/pierrec/lz4/v4": {

@@ -59,18 +59,23 @@ func appendProbe(writers, partitions int) func(*strand) workload.Prober {
 			}
 			var done workload.Done
 			err = n.profiled(s.profiles, profileName(task.Bench), func() (err error) {
-				done, err = workload.Loop(ctx, writers, task.For, func(ctx context.Context, worker, i int) error {
-					stream := workload.Own(worker, i, writers, len(versions))
-					_, err := n.client.Append(ctx, *topic, commitlog.Append{Writes: []commitlog.Write{{
-						Stream: workload.Stream(stream), Expected: commitlog.Expected(versions[stream]),
-						Events: []commitlog.NewRecord{{Value: s.random.Payload(i*writers + worker)}},
-					}}})
-					versions[stream]++
-					return err
-				})
+				done, err = s.append(ctx, []*commitlog.Client{n.client}, *topic, writers, task, versions)
 				return err
 			})
 			return workload.Result{Values: []float64{done.PerSecond()}, Note: fmt.Sprintf("R1 fsync tcp 256B; partitions=%d; %s", len(topic.Partitions), done.Quantiles())}, err
 		}
 	}
+}
+
+// append has writers, spread over some clients, append to streams of their own, each at the version that it knows.
+func (s *strand) append(ctx context.Context, clients []*commitlog.Client, topic commitlog.Topic, writers int, task workload.Task, versions []int64) (workload.Done, error) {
+	return workload.Loop(ctx, writers, task.For, func(ctx context.Context, worker, i int) error {
+		stream := workload.Own(worker, i, writers, len(versions))
+		_, err := clients[worker%len(clients)].Append(ctx, topic, commitlog.Append{Writes: []commitlog.Write{{
+			Stream: workload.Stream(stream), Expected: commitlog.Expected(versions[stream]),
+			Events: []commitlog.NewRecord{{Value: s.random.Payload(i*writers + worker)}},
+		}}})
+		versions[stream]++
+		return err
+	})
 }

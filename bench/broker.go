@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -13,10 +14,12 @@ import (
 	"github.com/strandlog/strand/commitlog"
 )
 
-// brokerDir tells this program, started again, to be a broker with its data in that directory; brokerProfile, to write a CPU profile of its start.
+// brokerDir tells this program, started again, to be a broker with its data in that directory; brokerProfile, to write a CPU profile of its start;
+// brokerCluster, to be one of several.
 const (
 	brokerDir     = "STRAND_BENCH_BROKER_DIR"
 	brokerProfile = "STRAND_BENCH_BROKER_PROFILE"
+	brokerCluster = "STRAND_BENCH_BROKER_CLUSTER" // a clusterNode, JSON
 )
 
 // serveBroker is the broker's process: brokerd as a child that can be asked for memory and profiles. It says whether this process is one.
@@ -33,7 +36,15 @@ func serveBroker() (served bool, err error) {
 			return true, process.Refuse(os.Stdout, err)
 		}
 	}
-	b, err := broker.Start(ctx, broker.Config{Dir: dir, Listen: "127.0.0.1:0"})
+	cfg := broker.Config{Dir: dir, Listen: "127.0.0.1:0"}
+	if given := os.Getenv(brokerCluster); given != "" {
+		var n clusterNode
+		if err := json.Unmarshal([]byte(given), &n); err != nil {
+			return true, process.Refuse(os.Stdout, err)
+		}
+		cfg.Cluster = n.config()
+	}
+	b, err := broker.Start(ctx, cfg)
 	if err == nil && profile != "" {
 		err = profiler.Stop()
 	}
@@ -50,14 +61,18 @@ type node struct {
 	client *commitlog.Client
 }
 
-func startNode(ctx context.Context, dir string, environment ...string) (*node, error) {
+func startBroker(ctx context.Context, dir string, environment ...string) (*process.Child, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	command := exec.CommandContext(context.WithoutCancel(ctx), program) // it is asked to end, not cut off
 	command.Env = append(append(os.Environ(), brokerDir+"="+dir), environment...)
-	child, err := process.Start(ctx, command)
+	return process.Start(ctx, command)
+}
+
+func startNode(ctx context.Context, dir string, environment ...string) (*node, error) {
+	child, err := startBroker(ctx, dir, environment...)
 	if err != nil {
 		return nil, err
 	}

@@ -35,6 +35,7 @@ type column struct {
 func allRows() []row {
 	return slices.Concat(
 		appendRows(),
+		replicatedRows(),
 		produceRows(),
 		clientsRows(),
 		fanoutRows(),

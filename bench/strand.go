@@ -17,6 +17,7 @@ type strand struct {
 	random   *workload.Random
 
 	appends *node    // the broker that appends go to
+	cluster *cluster // the brokers that replicated appends go to
 	crowd   *crowd   // the broker that many connections produce to
 	history *history // the broker with the events that are replayed and loaded
 	restart *restart // the broker that is killed
@@ -53,6 +54,9 @@ func (s *strand) close() error {
 	}
 	if s.appends != nil {
 		errs = append(errs, s.appends.close())
+	}
+	if s.cluster != nil {
+		errs = append(errs, s.cluster.close())
 	}
 	if s.crowd != nil {
 		errs = append(errs, s.crowd.close())

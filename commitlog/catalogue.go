@@ -144,10 +144,10 @@ func (c *Client) manage(ctx context.Context, subject string, req wire.TopicReque
 			return err
 		}
 		switch resp.Code {
-		case wire.Unknown:
+		case wire.Unknown, wire.NotLeader, wire.Retry: // a change has several steps, and may have been cut off after the first
 			lost = true
 			return refusal(resp.Code, resp.Detail)
-		case wire.NotLeader, wire.Retry, wire.Stale, wire.Overloaded, wire.NotEnoughSync:
+		case wire.Stale, wire.Overloaded, wire.NotEnoughSync:
 			return refusal(resp.Code, resp.Detail)
 		}
 		return nil

@@ -26,17 +26,22 @@ func (p *natsPeer) appendProbers() map[string]workload.Prober {
 				}
 				last = make([]uint64, task.Scale.Streams)
 			}
-			done, err := workload.Loop(ctx, writers, task.For, func(ctx context.Context, worker, i int) error {
-				stream := workload.Own(worker, i, writers, len(last))
-				ack, err := n.js.Publish(ctx, name+"."+workload.Stream(stream), random.Payload(i*writers+worker),
-					jetstream.WithExpectLastSequencePerSubject(last[stream]))
-				if err == nil {
-					last[stream] = ack.Sequence
-				}
-				return err
-			})
+			done, err := appendTo(ctx, []*natsNode{n}, name, writers, task, last, random)
 			return workload.Result{Values: []float64{done.PerSecond()}, Note: "R1 SyncAlways tcp 256B; expected sequence per subject; " + done.Quantiles()}, err
 		}
 	}
 	return probers
+}
+
+// appendTo has writers, spread over some connections, publish to subjects of their own, each with the sequence that it knows.
+func appendTo(ctx context.Context, nodes []*natsNode, name string, writers int, task workload.Task, last []uint64, random *workload.Random) (workload.Done, error) {
+	return workload.Loop(ctx, writers, task.For, func(ctx context.Context, worker, i int) error {
+		stream := workload.Own(worker, i, writers, len(last))
+		ack, err := nodes[worker%len(nodes)].js.Publish(ctx, name+"."+workload.Stream(stream), random.Payload(i*writers+worker),
+			jetstream.WithExpectLastSequencePerSubject(last[stream]))
+		if err == nil {
+			last[stream] = ack.Sequence
+		}
+		return err
+	})
 }

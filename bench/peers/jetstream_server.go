@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -17,18 +18,26 @@ import (
 	"github.com/strandlog/strand/bench/process"
 )
 
-// serverDir and serverSync tell this program, started again, to be a NATS server with its data in that directory.
+// serverDir and serverSync tell this program, started again, to be a NATS server with its data in that directory; serverCluster, to be one of several.
 const (
 	serverDir  = "STRAND_BENCH_NATS_DIR"
 	serverSync = "STRAND_BENCH_NATS_SYNC"
+
+	serverCluster = "STRAND_BENCH_NATS_CLUSTER" // addresses for routes, its own first
 )
 
 // serveJetStream is the server's process.
 func serveJetStream(dir string) error {
-	s, err := server.NewServer(&server.Options{
+	options := &server.Options{
 		ServerName: "peer", Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true,
 		JetStream: true, StoreDir: dir, SyncAlways: os.Getenv(serverSync) != "", MaxPayload: 8 << 20,
-	})
+	}
+	if routes := os.Getenv(serverCluster); routes != "" {
+		if err := clustered(options, strings.Fields(routes)); err != nil {
+			return process.Refuse(os.Stdout, err)
+		}
+	}
+	s, err := server.NewServer(options)
 	if err != nil {
 		return process.Refuse(os.Stdout, err)
 	}
@@ -52,20 +61,29 @@ type natsNode struct {
 
 // startNATS starts a server that syncs every message before it acknowledges it, or one that does not.
 func startNATS(ctx context.Context, dir string, sync bool) (*natsNode, error) {
+	environment := []string{serverDir + "=" + dir}
+	if sync {
+		environment = append(environment, serverSync+"=yes")
+	}
+	child, err := startServer(ctx, environment...)
+	if err != nil {
+		return nil, err
+	}
+	return connectNATS(child)
+}
+
+func startServer(ctx context.Context, environment ...string) (*process.Child, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	command := exec.CommandContext(context.WithoutCancel(ctx), program) // it is asked to end, not cut off
-	command.Env = append(os.Environ(), serverDir+"="+dir)
-	if sync {
-		command.Env = append(command.Env, serverSync+"=yes")
-	}
-	child, err := process.Start(ctx, command)
-	if err != nil {
-		return nil, err
-	}
-	n := &natsNode{child: child}
+	command.Env = append(os.Environ(), environment...)
+	return process.Start(ctx, command)
+}
+
+func connectNATS(child *process.Child) (n *natsNode, err error) {
+	n = &natsNode{child: child}
 	if n.conn, err = nats.Connect(child.Ready()); err != nil {
 		child.Kill()
 		return nil, err
@@ -102,6 +120,7 @@ func (n *natsNode) createEvents(ctx context.Context, name string) error {
 type natsPeer struct {
 	dir     string
 	appends *natsNode    // syncs
+	cluster *natsCluster // syncs
 	crowd   *natsCrowd   // syncs
 	history *natsHistory // does not: it is only read
 	restart *natsRestart
@@ -111,6 +130,7 @@ func newJetStream(_ context.Context, dir string) (*peer, error) {
 	p := &natsPeer{dir: dir}
 	all := p.appendProbers()
 	maps.Copy(all, p.readProbers())
+	maps.Copy(all, p.clusterProbers())
 	all["produce/batch"] = p.produce()
 	all["produce/clients/1000"] = p.clients
 	all["restart/10M"] = p.kill
@@ -122,6 +142,9 @@ func (p *natsPeer) close() error {
 	var errs []error
 	if p.appends != nil {
 		errs = append(errs, p.appends.close())
+	}
+	if p.cluster != nil {
+		errs = append(errs, p.cluster.close())
 	}
 	if p.crowd != nil {
 		errs = append(errs, p.crowd.close())

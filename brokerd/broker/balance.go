@@ -58,7 +58,10 @@ func (b *Broker) handOne(ctx context.Context) bool {
 		if !fit {
 			continue
 		}
-		err := k.current().HandOver(ctx, func(ctx context.Context) error { return b.engine.StepDown(ctx, k.stream, to) })
+		err := k.current().HandOver(ctx, func(ctx context.Context) error {
+			_, err := b.engine.HandOn(ctx, k.stream, to)
+			return err
+		})
 		if err != nil {
 			b.cfg.Logger.Warn("a shard could not be handed over", "topic", k.topic, "shard", k.number, "node", to, "error", err)
 			return false

@@ -307,6 +307,17 @@ func (c catalogue) internal(id uuid.UUID) error {
 }
 
 func (c catalogue) Code(err error) wire.Code {
+	code := codeOfChange(err)
+	if errors.Is(err, topics.ErrUnfinished) {
+		switch code {
+		case wire.NotLeader, wire.Retry, wire.Overloaded, wire.NotEnoughSync: // of its second step: the first one is stored, and another node may finish it
+			return wire.Unknown
+		}
+	}
+	return code
+}
+
+func codeOfChange(err error) wire.Code {
 	if answered, ok := errors.AsType[*sequencerError](err); ok {
 		switch answered.code {
 		case wire.NotLeader, wire.Retry, wire.Unknown, wire.Overloaded, wire.NotEnoughSync, wire.NoStorage:
@@ -322,8 +333,10 @@ func (c catalogue) Code(err error) wire.Code {
 		return wire.UnknownTopic
 	case errors.Is(err, topics.ErrInvalid):
 		return wire.Invalid
-	case errors.Is(err, errBehind), errors.Is(err, topics.ErrConflict):
+	case errors.Is(err, errBehind), errors.Is(err, topics.ErrConflict), errors.Is(err, engine.ErrElecting):
 		return wire.Retry
+	case errors.Is(err, context.Canceled): // the node is stopping: another one may finish it
+		return wire.Unknown
 	}
 	return wire.Internal
 }

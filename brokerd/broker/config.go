@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/strandlog/strand/brokerd/shard"
 	"github.com/strandlog/strand/commitlog"
 )
 
@@ -51,6 +52,9 @@ type Config struct {
 
 	// restore is called once the catalogue is open, before anything is served.
 	restore func(ctx context.Context, b *Broker) error
+
+	// wrapLog stands between the sequencers of a topic and the engine. Nil: nothing does.
+	wrapLog func(topic string, log shard.Log) shard.Log
 
 	// Logger receives the node's log. Default: discards.
 	Logger *slog.Logger

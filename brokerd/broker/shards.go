@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"syscall"
 
 	"github.com/google/uuid"
 	"github.com/strandlog/strand/brokerd/coordinator"
@@ -76,8 +77,8 @@ func (s *shards) Start(ctx context.Context, t topics.Topic) error {
 	switch {
 	case closed:
 		return errors.Join(errClosed, closeAll(context.WithoutCancel(ctx), opened))
-	case ended:
-		return closeAll(ctx, opened)
+	case ended: // it may have written to what Stop has deleted
+		return errors.Join(closeAll(ctx, opened), s.removeCaches(t))
 	}
 	return nil
 }
@@ -127,8 +128,12 @@ func (s *shards) start(ctx context.Context, t topics.Topic, i int) (*keeper, err
 
 // open runs the sequencer of one shard.
 func (s *shards) open(ctx context.Context, t topics.Topic, i int, retention *shard.RetentionPolicy, logger *slog.Logger) (*shard.Shard, error) {
+	var log shard.Log = engineLog{engine: s.engine, stream: engineStream(t, i).Name, cut: s.members != nil && t.Kind != wire.KindVersioned}
+	if s.wrapLog != nil {
+		log = s.wrapLog(t.Name, log)
+	}
 	return shard.Open(ctx, shard.Config{
-		Log:      engineLog{engine: s.engine, stream: engineStream(t, i).Name, cut: s.members != nil && t.Kind != wire.KindVersioned},
+		Log:      log,
 		Dir:      filepath.Join(s.dir, t.ID.String()+"-"+strconv.Itoa(i)),
 		LogID:    t.LogID,
 		Layout:   layoutOf(t, i),
@@ -208,6 +213,14 @@ func (s *shards) Stop(ctx context.Context, t topics.Topic) error {
 	if err := closeAll(ctx, open); err != nil {
 		s.Logger.Warn("a deleted topic did not close cleanly", "topic", t.Name, "error", err)
 	}
+	if err := s.removeCaches(t); err != nil && !errors.Is(err, syscall.ENOTEMPTY) { // then a Start that is under way writes to them, and removes them behind it
+		return err
+	}
+	return nil
+}
+
+// removeCaches deletes what this node keeps of a topic beside its log.
+func (s *shards) removeCaches(t topics.Topic) error {
 	for i := range t.Shards {
 		if err := os.RemoveAll(filepath.Join(s.dir, t.ID.String()+"-"+strconv.Itoa(i))); err != nil {
 			return fmt.Errorf("deleting the caches of shard %d: %w", i, err)
@@ -271,12 +284,31 @@ func (s *shards) close(ctx context.Context) error {
 	s.mu.Unlock()
 	err := closeAll(ctx, open)
 	s.groups.running.Wait()
+	var succession sync.WaitGroup
+	room := make(chan struct{}, handOnAtOnce)
 	for _, k := range open { // what they had in flight is answered: others may go on
-		if down := s.engine.StepDown(ctx, k.stream, ""); down != nil && ctx.Err() == nil {
-			s.Logger.Warn("the leadership of a shard could not be handed on", "topic", k.topic, "shard", k.number, "error", down)
-		}
+		room <- struct{}{}
+		succession.Go(func() {
+			defer func() { <-room }()
+			if down := s.handOn(ctx, k.stream); down != nil && ctx.Err() == nil {
+				s.Logger.Warn("the leadership of a shard could not be handed on", "topic", k.topic, "shard", k.number, "error", down)
+			}
+		})
 	}
+	succession.Wait()
 	return err
+}
+
+// handOnAtOnce is how many shards are handed on side by side.
+const handOnAtOnce = 16
+
+// handOn has another node lead an engine stream, if this one does, and returns when it does.
+func (s *shards) handOn(ctx context.Context, stream string) error {
+	to, err := s.engine.HandOn(ctx, stream, "")
+	if err != nil || to == "" {
+		return err
+	}
+	return s.engine.AwaitSuccessor(ctx, stream)
 }
 
 // closeAll closes shards side by side: each may have to wait for its window.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -49,6 +50,15 @@ func Logger(l *slog.Logger) Option {
 	return func(c *Nodes) {
 		for _, n := range c.nodes {
 			n.cfg.Logger, n.log = l, filepath.Join(n.cfg.Dir, "log.txt")
+		}
+	}
+}
+
+// Each changes the configuration of every node. Those in processes take what is text of it.
+func Each(change func(node int, cfg *broker.Config)) Option {
+	return func(c *Nodes) {
+		for i, n := range c.nodes {
+			change(i, &n.cfg)
 		}
 	}
 }
@@ -171,6 +181,19 @@ func (c *Nodes) Kill(i int) {
 		c.t.Errorf("killing node %d: %v", i, err)
 	}
 	n.process = nil
+}
+
+// Wipe gives a node that does not run an empty directory: it is another machine.
+func (c *Nodes) Wipe(i int) {
+	c.t.Helper()
+	n := c.nodes[i]
+	if n.runs() {
+		c.t.Fatalf("node %d runs: its directory cannot be wiped", i)
+	}
+	if err := os.RemoveAll(n.cfg.Dir); err != nil {
+		c.t.Fatal(err)
+	}
+	n.cfg.Dir = c.t.TempDir()
 }
 
 // Signal sends a signal to a node that is a process.

@@ -30,7 +30,8 @@ type told struct {
 	stored     map[uuid.UUID]place
 	indefinite map[uuid.UUID]bool
 	refused    map[uuid.UUID]bool
-	last       time.Time // of an acknowledgement
+	last       time.Time     // of an acknowledgement
+	longest    time.Duration // between two
 	gaps       []time.Duration
 	failures   map[string]int
 	progress   chan struct{}
@@ -80,6 +81,9 @@ func (w *told) write(ctx context.Context, client *commitlog.Client, topic commit
 
 func (w *told) acknowledged() {
 	now := time.Now()
+	if !w.last.IsZero() {
+		w.longest = max(w.longest, now.Sub(w.last))
+	}
 	if !w.last.IsZero() && now.Sub(w.last) > 100*time.Millisecond {
 		w.gaps = append(w.gaps, now.Sub(w.last))
 	}

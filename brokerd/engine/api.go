@@ -14,6 +14,13 @@ import (
 // apiTimeout bounds one request to the engine's API within the caller's context.
 const apiTimeout = 10 * time.Second
 
+// A question that got no answer is asked again, at first after askFirst and later every askMax: it may have met a leader that is gone, or one that has just
+// been elected. Who waits for the answer may be about to take over from the former.
+const (
+	askFirst = 250 * time.Millisecond
+	askMax   = time.Second
+)
+
 // adminConn is the engine's own connection for API requests; it is opened again after a loss.
 func (e *Engine) adminConn() (*nats.Conn, error) {
 	e.mu.Lock()
@@ -67,8 +74,27 @@ func (e *Engine) call(ctx context.Context, subject string, request any, answer r
 	switch server.ErrorIdentifier(refusal.ErrCode) {
 	case server.JSNotEnabledErr, server.JSNotEnabledForAccountErr:
 		return ErrDisabled
+	case server.JSClusterNotAvailErr, server.JSClusterNotLeaderErr:
+		return fmt.Errorf("%w: %w", ErrElecting, refusal)
 	}
 	return refusal
+}
+
+// ask is call for requests that may be sent again without harm.
+func (e *Engine) ask(ctx context.Context, subject string, request any, answer response) error {
+	if e.cfg.Cluster == nil {
+		return e.call(ctx, subject, request, answer)
+	}
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	for timeout := askFirst; ; timeout = min(2*timeout, askMax) {
+		limited, stop := context.WithTimeout(ctx, timeout)
+		err := e.call(limited, subject, request, answer)
+		stop()
+		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+	}
 }
 
 // refused says whether err is the engine's refusal with the given code.

@@ -46,6 +46,9 @@ const (
 	clusterUser      = "brokerd"
 	routePingEvery   = 2 * time.Second // a peer that is gone without a word is noticed after three of them
 	routePingsMax    = 2
+	caughtUpMax      = 2 * time.Second // that the next leader of a stream may take to have everything
+	succeededMax     = 2 * time.Second // that it may take to lead
+	successionPause  = 10 * time.Millisecond
 	metaProbeTimeout = time.Second
 	metaProbePause   = 100 * time.Millisecond
 )
@@ -249,4 +252,69 @@ func (e *Engine) StepDown(ctx context.Context, stream, preferred string) error {
 		return fmt.Errorf("stepping down as the leader of engine stream %s: %w", stream, err)
 	}
 	return nil
+}
+
+// HandOn has another engine lead a stream, the preferred one or any, as soon as that has all that the copies agreed on: one that lacks something is not
+// elected, and nobody leads until the others have waited for it. Nothing may be published meanwhile. It returns who is to lead. If the preferred one does not
+// catch up in time, leadership stays here, with an error; if there is no preference, this engine steps down in any case, and to is empty. HandOn does nothing where
+// this engine does not lead the stream, or has its only copy.
+func (e *Engine) HandOn(ctx context.Context, stream, preferred string) (to string, err error) {
+	if !e.server.JetStreamIsClustered() || !e.IsLeader(stream) {
+		return "", nil
+	}
+	limit := time.NewTimer(caughtUpMax)
+	defer limit.Stop()
+	for {
+		_, replicas, err := e.Replicas(ctx, stream)
+		if err != nil {
+			return "", err
+		}
+		if len(replicas) == 0 {
+			return "", nil
+		}
+		alive := false
+		for _, r := range replicas {
+			if !r.InSync || preferred != "" && r.Node != preferred {
+				continue
+			}
+			if alive = true; r.Lag == 0 {
+				return r.Node, e.StepDown(ctx, stream, r.Node)
+			}
+		}
+		if !alive && preferred == "" {
+			return "", e.StepDown(ctx, stream, "")
+		}
+		select {
+		case <-time.After(successionPause):
+		case <-limit.C:
+			if preferred == "" {
+				return "", e.StepDown(ctx, stream, "")
+			}
+			return "", fmt.Errorf("handing on engine stream %s: node %s has not caught up after %v", stream, preferred, caughtUpMax)
+		case <-ctx.Done():
+			return "", fmt.Errorf("handing on engine stream %s: %w", stream, ctx.Err())
+		}
+	}
+}
+
+// AwaitSuccessor returns when another engine leads a stream that this one has handed on: until then it may need this one's vote.
+func (e *Engine) AwaitSuccessor(ctx context.Context, stream string) error {
+	if !e.server.JetStreamIsClustered() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, succeededMax)
+	defer cancel()
+	for {
+		probe, stop := context.WithTimeout(ctx, metaProbeTimeout)
+		leader, _, err := e.Replicas(probe, stream)
+		stop()
+		if err == nil && leader != "" && leader != e.cfg.Name {
+			return nil
+		}
+		select {
+		case <-time.After(successionPause):
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the next leader of engine stream %s: %w", stream, errors.Join(ctx.Err(), err))
+		}
+	}
 }

@@ -135,8 +135,14 @@ func TestClusterReplicates(t *testing.T) {
 	}
 
 	next := (leader + 1) % 3
-	if err := engines[leader].StepDown(t.Context(), "a", fmt.Sprintf("node-%d", next+1)); err != nil {
-		t.Fatal(err)
+	if _, err := engines[leader].HandOn(t.Context(), "a", "node-9"); err == nil || !engines[leader].IsLeader("a") {
+		t.Errorf("handing on to an engine that is none: %v", err)
+	}
+	if to, err := engines[leader].HandOn(t.Context(), "a", fmt.Sprintf("node-%d", next+1)); err != nil || to != fmt.Sprintf("node-%d", next+1) {
+		t.Fatal(to, err)
+	}
+	if err := engines[leader].AwaitSuccessor(t.Context(), "a"); err != nil {
+		t.Error(err)
 	}
 	eventually(t, "the preferred engine leads", func() bool { return engines[next].IsLeader("a") && !engines[leader].IsLeader("a") })
 	newSession(t, engines[next], "a").fill(301, 310, []byte("frame"))

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -40,6 +42,9 @@ func (e *Engine) openTail(stream string) (*tail, error) {
 
 func (t *tail) close() { t.nc.Close() }
 
+// tailSilenceMax is how long a copy may take to go on with an answer. Its node may be gone.
+const tailSilenceMax = 2 * time.Second
+
 // batch yields messages from a sequence on, as many as a copy has and one answer may bring. It returns the sequence after the last, and false when
 // the caller broke off. That a copy has no more is no error: it may be behind.
 func (t *tail) batch(ctx context.Context, from, to uint64, yield func(Message, error) bool) (next uint64, more bool, err error) {
@@ -51,18 +56,29 @@ func (t *tail) batch(ctx context.Context, from, to uint64, yield func(Message, e
 	if err != nil {
 		return from, false, fmt.Errorf("encoding a read: %w", err)
 	}
-	t.asked++
-	reply := t.inbox + "." + strconv.Itoa(t.asked)
-	if err := t.nc.PublishRequest("$JS.API.DIRECT.GET."+t.stream, reply, request); err != nil {
+	earlier := t.asked
+	if err := t.ask(request); err != nil {
 		return from, false, t.failed(from, err)
 	}
+	answer, silence, waited := "", askFirst, time.Duration(0)
 	for next = from; ; {
-		msg, err := t.receive(ctx, next)
+		msg, err := t.receive(ctx, next, silence)
+		if errors.Is(err, ErrStalled) && answer == "" && waited < pullSilenceMax {
+			// Whose copy was asked may be gone without a word, and whoever asks may be about to take over from it: the next question may go elsewhere.
+			waited, silence = waited+silence, min(2*silence, askMax)
+			if err = t.ask(request); err == nil {
+				continue
+			}
+			err = t.failed(next, err)
+		}
 		if err != nil {
 			return next, false, err
 		}
-		if msg.Subject != reply {
-			continue // of an answer that was given up
+		if answer == "" && t.isAfter(msg.Subject, earlier) {
+			answer, silence = msg.Subject, tailSilenceMax
+		}
+		if msg.Subject != answer {
+			continue // of an answer that was given up, or to another one of the questions
 		}
 		switch status := msg.Header.Get("Status"); status {
 		case "":
@@ -85,8 +101,22 @@ func (t *tail) batch(ctx context.Context, from, to uint64, yield func(Message, e
 	}
 }
 
-func (t *tail) receive(ctx context.Context, at uint64) (*nats.Msg, error) {
-	msg, err := t.engine.receive(ctx, t.sub, t.stream, at)
+// ask sends a question under a number of its own.
+func (t *tail) ask(request []byte) error {
+	t.asked++
+	return t.nc.PublishRequest("$JS.API.DIRECT.GET."+t.stream, t.inbox+"."+strconv.Itoa(t.asked), request)
+}
+
+// isAfter says whether an answer is to a question with a higher number.
+func (t *tail) isAfter(reply string, earlier int) bool {
+	n, err := strconv.Atoi(reply[strings.LastIndexByte(reply, '.')+1:])
+	return err == nil && n > earlier
+}
+
+func (t *tail) receive(ctx context.Context, at uint64, silence time.Duration) (*nats.Msg, error) {
+	wait, cancel := context.WithTimeout(ctx, silence)
+	defer cancel()
+	msg, err := t.sub.NextMsgWithContext(wait)
 	switch {
 	case err == nil:
 		return msg, nil
@@ -95,6 +125,11 @@ func (t *tail) receive(ctx context.Context, at uint64) (*nats.Msg, error) {
 	case errors.Is(err, nats.ErrNoResponders):
 		return nil, t.failed(at, errNoCopy)
 	case errors.Is(err, context.DeadlineExceeded):
+		if silence >= doubtAfter {
+			if err := t.engine.leaps.doubt(t.stream, at, at+pullMessagesMax-1); errors.Is(err, ErrBlock) {
+				return nil, t.engine.setStuck(err)
+			}
+		}
 		return nil, t.failed(at, ErrStalled)
 	}
 	return nil, t.failed(at, err)

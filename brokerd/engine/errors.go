@@ -13,6 +13,9 @@ var (
 	// Nothing can be appended until [Engine.Restart].
 	ErrDisabled = errors.New("engine has disabled its store")
 
+	// ErrElecting means that the engines of a cluster agree on no leader for what was asked at the moment. Asking again helps, once they do.
+	ErrElecting = errors.New("the engines have no leader for it at the moment")
+
 	// ErrSpace is what a [SpaceError] is.
 	ErrSpace = errors.New("engine is short of disk space")
 

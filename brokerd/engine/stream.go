@@ -221,7 +221,7 @@ func (e *Engine) stream(ctx context.Context, name string) (*streamAnswer, error)
 		return nil, err
 	}
 	var a streamAnswer
-	err := e.call(ctx, "$JS.API.STREAM.INFO."+name, nil, &a)
+	err := e.ask(ctx, "$JS.API.STREAM.INFO."+name, nil, &a)
 	if refused(err, server.JSStreamNotFoundErr) {
 		return nil, e.unknown(name)
 	}

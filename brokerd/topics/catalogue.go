@@ -127,7 +127,11 @@ func (c *Catalogue) load(ctx context.Context) error {
 	return nil
 }
 
-// Create creates a topic. It returns when the topic can be used. Errors: ErrExists, ErrInvalid.
+// ErrUnfinished means that a change is in the catalogue, and failed before it was carried out: whoever leads the catalogue next finishes it, so whoever asked for it
+// must not take it for undone.
+var ErrUnfinished = errors.New("the change was begun, and is not finished")
+
+// Create creates a topic. It returns when the topic can be used. Errors: ErrExists, ErrInvalid, ErrUnfinished.
 func (c *Catalogue) Create(ctx context.Context, spec wire.TopicSpec) (Topic, error) {
 	spec, err := complete(spec, c.cfg)
 	if err != nil {
@@ -158,7 +162,10 @@ func (c *Catalogue) Create(ctx context.Context, spec wire.TopicSpec) (Topic, err
 	if err != nil {
 		return Topic{}, err
 	}
-	return c.start(ctx, t)
+	if t, err = c.start(ctx, t); err != nil {
+		return t, fmt.Errorf("%w: %w", ErrUnfinished, err)
+	}
+	return t, nil
 }
 
 // Alter changes a topic that serves on. A change to what is already so does nothing. Errors: ErrUnknown, ErrInvalid.
@@ -187,7 +194,7 @@ func (c *Catalogue) Alter(ctx context.Context, id uuid.UUID, change wire.TopicCh
 	return t, nil
 }
 
-// Delete removes a topic with everything in it. Errors: ErrUnknown.
+// Delete removes a topic with everything in it. Errors: ErrUnknown, ErrUnfinished.
 func (c *Catalogue) Delete(ctx context.Context, id uuid.UUID) error {
 	c.change.Lock()
 	defer c.change.Unlock()
@@ -201,7 +208,10 @@ func (c *Catalogue) Delete(ctx context.Context, id uuid.UUID) error {
 			return err
 		}
 	}
-	return c.remove(ctx, t)
+	if err := c.remove(ctx, t); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnfinished, err)
+	}
+	return nil
 }
 
 // ByName finds a topic that is ready.

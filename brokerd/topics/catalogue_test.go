@@ -221,7 +221,7 @@ func TestCreationThatFailedIsBegunAnew(t *testing.T) {
 	log, shards := &ramLog{failAfter: 100}, newRAMShards()
 	c := open(t, log, shards)
 	shards.fail = errCrash
-	if _, err := c.Create(t.Context(), wire.TopicSpec{Name: "events"}); !errors.Is(err, errCrash) {
+	if _, err := c.Create(t.Context(), wire.TopicSpec{Name: "events"}); !errors.Is(err, errCrash) || !errors.Is(err, ErrUnfinished) {
 		t.Fatal(err)
 	}
 	shards.fail = nil

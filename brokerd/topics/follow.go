@@ -120,11 +120,38 @@ func (c *Catalogue) remember(stream string, t Topic) {
 // Started starts this node's part of all topics that are ready, and returns when they are.
 func (c *Catalogue) Started(ctx context.Context) error {
 	for _, t := range c.List() {
-		if err := c.startReady(ctx, t); err != nil {
+		if err := c.startListed(ctx, t); err != nil {
 			return fmt.Errorf("starting topic %q: %w", t.Name, err)
 		}
 	}
 	return nil
+}
+
+// heardMax is how long it may take until this node hears that a topic was deleted whose log is gone.
+const heardMax = 5 * time.Second
+
+// startListed starts a topic that may be deleted by another node meanwhile.
+func (c *Catalogue) startListed(ctx context.Context, t Topic) error {
+	limit := time.NewTimer(heardMax)
+	defer limit.Stop()
+	retry := time.NewTicker(reconcilePause)
+	defer retry.Stop()
+	for {
+		err := c.startReady(ctx, t)
+		if err == nil {
+			return nil
+		}
+		if _, there := c.ByID(t.ID); !there {
+			return nil
+		}
+		select {
+		case <-retry.C:
+		case <-limit.C:
+			return err
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // startReady starts a topic once: others may be at it.
