@@ -14,7 +14,7 @@ const eachKeyAhead = 64
 // before it failed.
 //
 // It ends with the first error of fn, when those that are at work have returned, or with one of Records; and without an error when ctx ends, after the
-// records that are at work.
+// records that are at work. The next call begins with the first record that was not processed.
 func (p *Partition[T]) EachKey(ctx context.Context, n int, fn func(ctx context.Context, r Received[T]) error) error {
 	n = max(n, 1)
 	working, end := context.WithCancelCause(ctx)
@@ -64,6 +64,9 @@ func (p *Partition[T]) EachKey(ctx context.Context, n int, fn func(ctx context.C
 		close(lane)
 	}
 	workers.Wait()
+	if first, ok := done.first(); ok {
+		p.rewind(first)
+	}
 	if failed == nil && ctx.Err() == nil {
 		failed = context.Cause(working)
 	}
@@ -94,7 +97,7 @@ func (p *prefix) end(offset int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range p.under {
-		if p.under[i].offset == offset {
+		if p.under[i].offset == offset && !p.under[i].done { // after SeekTo it may be there twice
 			p.under[i].done = true
 			break
 		}
@@ -108,4 +111,16 @@ func (p *prefix) end(offset int64) {
 		p.under = append(p.under[:0], p.under[n:]...)
 		p.processed(last.offset+1, last.epoch)
 	}
+}
+
+// first is the lowest offset that was begun and has not ended.
+func (p *prefix) first() (offset int64, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, u := range p.under {
+		if !u.done && (!ok || u.offset < offset) {
+			offset, ok = u.offset, true
+		}
+	}
+	return offset, ok
 }

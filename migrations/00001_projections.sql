@@ -63,9 +63,6 @@ CREATE FUNCTION strand.advance(
 DECLARE
 	at strand.checkpoints;
 BEGIN
-	IF (SELECT paused FROM strand.projections WHERE name = of_projection AND version = of_version) THEN
-		RAISE EXCEPTION 'projection % v% is paused', of_projection, of_version USING ERRCODE = 'ST411';
-	END IF;
 	UPDATE strand.checkpoints SET next_offset = next, log_epoch = of_log_epoch, event_id = of_event_id, updated = now()
 	WHERE projection = of_projection AND version = of_version AND partition = of_partition AND lane = of_lane AND next_offset = expected;
 	IF NOT FOUND THEN
@@ -73,6 +70,10 @@ BEGIN
 		RAISE EXCEPTION 'partition % of projection % v% is at offset % of owner %, not at % of owner %',
 			of_partition, of_projection, of_version, at.next_offset, at.lane, expected, of_lane
 			USING ERRCODE = 'ST409', DETAIL = coalesce(at.epoch, 0)::text;
+	END IF;
+	-- Looked up when the checkpoint is locked: who pauses waits for that lock, and nothing is committed afterwards.
+	IF (SELECT paused FROM strand.projections WHERE name = of_projection AND version = of_version) THEN
+		RAISE EXCEPTION 'projection % v% is paused', of_projection, of_version USING ERRCODE = 'ST411';
 	END IF;
 END $$;
 -- +goose StatementEnd

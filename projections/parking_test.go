@@ -153,3 +153,56 @@ func (f forgetful) Claim(ctx context.Context, c projections.Claim) (projections.
 		projections.Lane[*projections.Rows[balance]]
 	}{lane}, err
 }
+
+// TestParkedStreamsWaitAfterALostAnswer has a sink learn only afterwards that a commit took place, the one that set an event aside: what comes next in its stream waits.
+func TestParkedStreamsWaitAfterALostAnswer(t *testing.T) {
+	store, memory := openStore(t, 1), projections.NewMemory[balance]()
+	bad := &refusing{amount: 666}
+	projection := projections.Define("balances", projections.On(bad.on))
+	appendTo(t, store, "alice", deposited{1}, deposited{666}, deposited{10})
+	appendTo(t, store, "bob", deposited{5})
+	sink := &unsure{Memory: memory}
+	if err := projections.CatchUp(t.Context(), store, projection, sink, projections.OnError(projections.Park, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if parked := memory.Parked(0); len(parked) != 2 || !sink.lost {
+		t.Fatalf("parked are %+v", parked)
+	}
+	wantAmounts(t, memory, map[string]int64{"alice": 1, "bob": 5})
+}
+
+// unsure is a sink that does not answer the first commit that sets something aside.
+type unsure struct {
+	*projections.Memory[balance]
+	lost bool
+}
+
+func (u *unsure) Claim(ctx context.Context, c projections.Claim) (projections.Lane[*projections.Rows[balance]], error) {
+	lane, err := u.Memory.Claim(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return &unsureLane{Lane: lane, Parking: lane.(projections.Parking), sink: u}, nil
+}
+
+type unsureLane struct {
+	projections.Lane[*projections.Rows[balance]]
+	projections.Parking
+	sink  *unsure
+	aside bool
+}
+
+func (l *unsureLane) SetAside(events ...projections.ParkedEvent) {
+	l.aside = true
+	l.Parking.SetAside(events...)
+}
+
+func (l *unsureLane) Commit(ctx context.Context, next projections.Mark, fn func(*projections.Rows[balance]) error) error {
+	l.aside = false
+	err := l.Lane.Commit(ctx, next, fn)
+	if err == nil && l.aside && !l.sink.lost {
+		l.sink.lost = true
+		return &projections.TransientError{Err: errors.New("the answer was lost")}
+	}
+	return err
+}

@@ -128,8 +128,14 @@ func (w *worker[T]) take(ctx, work context.Context, queue *queue, batch []delive
 // is in the sink does not depend on where batches begin. Then the policy says what becomes of the event.
 func (w *worker[T]) project(ctx context.Context, batch []delivery) error {
 	at := w.lane.Checkpoint().Next
+	again := len(batch) > 0 && batch[0].mark.Next <= at
 	for len(batch) > 0 && batch[0].mark.Next <= at { // an earlier try came that far
 		batch = batch[1:]
+	}
+	if again && w.parked.sink != nil { // it may have set events aside without being told that it did
+		if err := w.lookParked(ctx); err != nil {
+			return err
+		}
 	}
 	for len(batch) > 0 {
 		failed, err := w.commit(ctx, batch)

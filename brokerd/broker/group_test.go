@@ -349,6 +349,29 @@ func TestGroupEachKey(t *testing.T) {
 	}
 }
 
+// TestGroupEachKeyAgain has EachKey called again after an error: no record is left out.
+func TestGroupEachKeyAgain(t *testing.T) {
+	client, _ := numbered(t, 1000)
+	s := newSeen()
+	var failures atomic.Int32
+	stop := joined(t, client, "dashboard", func(ctx context.Context, p *commitlog.Partition[int]) error {
+		for ctx.Err() == nil {
+			_ = p.EachKey(ctx, 3, func(_ context.Context, r commitlog.Received[int]) error {
+				if r.Data%100 == 50 && failures.Add(1)%2 == 1 {
+					return errors.New("not yet")
+				}
+				s.add(string(r.Key), r.Data)
+				return nil
+			})
+		}
+		return nil
+	})
+	s.await(t, 1000)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestGroupErrors has names and data that cannot be.
 func TestGroupErrors(t *testing.T) {
 	client, topic := numbered(t, 10)

@@ -28,9 +28,9 @@ type partition struct {
 	cfg    *Config
 	number int32
 
-	calls chan call                      // shared
-	looks chan func(*groups.Coordinator) // shared
-	ended chan struct{}                  // closed when run has ended
+	calls chan call     // shared
+	looks chan look     // shared
+	ended chan struct{} // closed when run has ended
 
 	state    *groups.Coordinator
 	builder  recordbatch.Builder
@@ -47,6 +47,9 @@ type partition struct {
 	outcomes []outcome
 	wake     chan struct{}
 }
+
+// look is given the groups, or why there are none.
+type look func(state *groups.Coordinator, err error)
 
 // call is a request that waits to take part in a turn.
 type call struct {
@@ -83,7 +86,7 @@ type outcome struct {
 
 func newPartition(cfg *Config, number int32) *partition {
 	return &partition{
-		cfg: cfg, number: number, calls: make(chan call), looks: make(chan func(*groups.Coordinator)), ended: make(chan struct{}), wake: make(chan struct{}, 1),
+		cfg: cfg, number: number, calls: make(chan call), looks: make(chan look), ended: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 }
 
@@ -111,10 +114,17 @@ func (p *partition) do(ctx context.Context, group string, request groups.Request
 // look has fn look at the groups.
 func (p *partition) look(ctx context.Context, fn func(*groups.Coordinator)) (wire.Code, string) {
 	looked := make(chan struct{})
-	return hand(ctx, p, p.looks, func(state *groups.Coordinator) {
+	var broken error
+	code, detail := hand(ctx, p, p.looks, func(state *groups.Coordinator, err error) {
 		defer close(looked)
-		fn(state)
+		if broken = err; err == nil {
+			fn(state)
+		}
 	}, looked)
+	if broken != nil {
+		return wire.Corrupt, broken.Error()
+	}
+	return code, detail
 }
 
 // hand gives something to the goroutine of run, as soon as that has read the partition, and waits until it is done with.
@@ -189,6 +199,8 @@ func (p *partition) refuse(ctx context.Context, err error) {
 		select {
 		case c := <-p.calls:
 			c.give(result{code: wire.Corrupt, detail: err.Error()})
+		case look := <-p.looks:
+			look(nil, err)
 		case <-ctx.Done():
 			return
 		}
@@ -264,7 +276,7 @@ func (p *partition) serve(ctx context.Context) error {
 		case c := <-p.calls:
 			p.waiting[c.group] = append(p.waiting[c.group], c)
 		case look := <-p.looks:
-			look(p.state)
+			look(p.state, nil)
 		case <-p.wake:
 		case <-tick.C:
 		case <-sweep.C:

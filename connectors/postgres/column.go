@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -177,12 +178,26 @@ func (v *values) add(row reflect.Value) error {
 		if err != nil {
 			return fmt.Errorf("column %q: %w", v.column.name, err)
 		}
-		if strings.Contains(string(text), `\u0000`) {
+		if escapesNUL(text) {
 			return fmt.Errorf("column %q: %w", v.column.name, errNUL)
 		}
 		v.texts = append(v.texts, string(text))
 	}
 	return nil
+}
+
+// escapesNUL says whether a text in JSON holds a NUL, which is always escaped. A backslash that is one itself is no escape.
+func escapesNUL(text []byte) bool {
+	for i := 0; i < len(text); i++ {
+		if text[i] != '\\' {
+			continue
+		}
+		if bytes.HasPrefix(text[i+1:], []byte("u0000")) {
+			return true
+		}
+		i++ // what is escaped
+	}
+	return false
 }
 
 // array is what was added.

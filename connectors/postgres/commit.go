@@ -38,9 +38,9 @@ func newStatements(p projections.ID, columns []column) *statements {
 		all:  all,
 		load: fmt.Sprintf("%s WHERE %s = ANY($1)", all, keyColumn),
 		// $1 keys, $2 stamps of what was read, $3 the new stamp, then the columns
-		insert: fmt.Sprintf(`WITH w AS (INSERT INTO %s (%s, %s%s) SELECT u.k, $3::bigint%s FROM unnest($1::text[], $2::bigint[]%s) AS u (k, s%s) ON CONFLICT (%s) DO NOTHING RETURNING 1) %s`,
+		insert: fmt.Sprintf(`WITH w AS (INSERT INTO %s (%s, %s%s) SELECT u.key, $3::bigint%s FROM unnest($1::text[], $2::bigint[]%s) AS u (key, _stamp%s) ON CONFLICT (%s) DO NOTHING RETURNING 1) %s`,
 			table, keyColumn, stampColumn, list.String(), listed.String(), arrays.String(), list.String(), keyColumn, expected),
-		update: fmt.Sprintf(`WITH w AS (UPDATE %s AS t SET %s = $3::bigint%s FROM unnest($1::text[], $2::bigint[]%s) AS u (k, s%s) WHERE t.%s = u.k AND t.%s = u.s RETURNING 1) %s`,
+		update: fmt.Sprintf(`WITH w AS (UPDATE %s AS t SET %s = $3::bigint%s FROM unnest($1::text[], $2::bigint[]%s) AS u (key, _stamp%s) WHERE t.%s = u.key AND t.%s = u._stamp RETURNING 1) %s`,
 			table, stampColumn, news.String(), arrays.String(), list.String(), keyColumn, stampColumn, expected),
 		remove: fmt.Sprintf(`WITH w AS (DELETE FROM %s AS t USING unnest($1::text[], $2::bigint[]) AS u (k, s) WHERE t.%s = u.k AND t.%s = u.s RETURNING 1) %s`,
 			table, keyColumn, stampColumn, expected),
@@ -135,6 +135,9 @@ func (c *commit[Row]) write(b *pgx.Batch, changes iter.Seq2[string, *Row]) error
 			removed, removedStamps = append(removed, key), append(removedStamps, stamp)
 		case row == nil: // there was none
 		default:
+			if !read { // it was deleted without a look, and made again
+				blindly = append(blindly, key)
+			}
 			to := inserted
 			if stamp != 0 {
 				to = updated
@@ -149,13 +152,13 @@ func (c *commit[Row]) write(b *pgx.Batch, changes iter.Seq2[string, *Row]) error
 	}
 	b.Queue(byIndex)
 	stamp := 1 + rand.Int64N(math.MaxInt64-1)
+	if len(blindly) > 0 {
+		b.Queue(c.sql.removeBlindly, blindly)
+	}
 	inserted.queue(b, c.sql.insert, stamp)
 	updated.queue(b, c.sql.update, stamp)
 	if len(removed) > 0 {
 		b.Queue(c.sql.remove, removed, removedStamps)
-	}
-	if len(blindly) > 0 {
-		b.Queue(c.sql.removeBlindly, blindly)
 	}
 	return nil
 }

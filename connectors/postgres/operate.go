@@ -17,9 +17,14 @@ func unknownProjection(p projections.ID) error {
 	return fmt.Errorf("%w: %s", ErrUnknownProjection, p)
 }
 
-// Pause has a projection version commit nothing until [Resume]. Workers stay, and try again every few seconds.
+// Pause has a projection version commit nothing until [Resume]. It waits for the commits under way. Workers stay, and try again every few seconds.
 func Pause(ctx context.Context, pool *pgxpool.Pool, p projections.ID) error {
-	return setPaused(ctx, pool, p, true)
+	if err := setPaused(ctx, pool, p, true); err != nil {
+		return err
+	}
+	// Each has locked its checkpoint.
+	_, err := pool.Exec(ctx, "SELECT FROM strand.checkpoints WHERE projection = $1 AND version = $2 ORDER BY partition FOR UPDATE", p.Name, p.Version)
+	return classified(err)
 }
 
 // Resume ends what Pause began. Workers go on within some five seconds.

@@ -101,7 +101,7 @@ func (l *lane) Refuse(offset int64, reason string) {
 // keep queues what changes of what was set aside. What is released must still be there, so that nothing is handled twice.
 func (l *lane) keep(b *pgx.Batch) {
 	c, change := &l.claim, l.parking
-	if n := len(change.aside); n > 0 {
+	if n := len(change.aside); n > 0 { // some may be there already: a projection whose checkpoint was set back comes by again
 		streams, offsets, ids, types, reasons, skipped := make([]string, n), make([]int64, n), make([]uuid.UUID, n), make([]string, n), make([]*string, n), make([]bool, n)
 		for i, e := range change.aside {
 			streams[i], offsets[i], ids[i], types[i], skipped[i] = e.Stream, e.Offset, e.ID, e.Type, e.Skipped
@@ -110,7 +110,9 @@ func (l *lane) keep(b *pgx.Batch) {
 			}
 		}
 		b.Queue(`INSERT INTO strand.parked (projection, version, partition, stream, "offset", event_id, event_type, error, skipped)
-			SELECT $1, $2, $3, * FROM unnest($4::text[], $5::bigint[], $6::uuid[], $7::text[], $8::text[], $9::boolean[])`,
+			SELECT $1, $2, $3, * FROM unnest($4::text[], $5::bigint[], $6::uuid[], $7::text[], $8::text[], $9::boolean[])
+			ON CONFLICT (projection, version, partition, "offset") DO UPDATE
+			SET error = coalesce(excluded.error, parked.error), skipped = excluded.skipped, retry = false`,
 			c.Projection, c.Version, c.Partition, streams, offsets, ids, types, reasons, skipped)
 	}
 	if len(change.released) > 0 {

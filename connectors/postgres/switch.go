@@ -40,7 +40,7 @@ func show(ctx context.Context, tx pgx.Tx, p projections.ID) error {
 	if _, err := tx.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+views); err != nil {
 		return err
 	}
-	old, err := names(ctx, tx, Views(p.Name), "v")
+	old, err := shown(ctx, tx, Views(p.Name))
 	if err != nil {
 		return err
 	}
@@ -57,9 +57,25 @@ func show(ctx context.Context, tx pgx.Tx, p projections.ID) error {
 		if _, err := tx.Exec(ctx, "CREATE VIEW "+views+"."+quote(table)+" AS SELECT * FROM "+quote(Schema(p), table)); err != nil {
 			return err
 		}
+		if _, err := tx.Exec(ctx, "COMMENT ON VIEW "+views+"."+quote(table)+" IS '"+viewComment+"'"); err != nil {
+			return err
+		}
 	}
 	_, err = tx.Exec(ctx, "INSERT INTO strand.live (name, version) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET version = excluded.version, switched = now()", p.Name, p.Version)
 	return err
+}
+
+// viewComment tells the views that show a version from those of somebody else in the same schema.
+const viewComment = "strand: shows the live version of a projection"
+
+// shown lists the views of a schema that show a version.
+func shown(ctx context.Context, tx pgx.Tx, schema string) ([]string, error) {
+	rows, err := tx.Query(ctx, `SELECT relname FROM pg_class
+		WHERE relnamespace = to_regnamespace(quote_ident($1)) AND relkind = 'v' AND obj_description(oid, 'pg_class') = $2 ORDER BY relname`, schema, viewComment)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // names lists the relations of some kinds in a schema.

@@ -1,10 +1,13 @@
 package table
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/strandlog/strand/commitlog"
@@ -21,6 +24,7 @@ type lane[Row any] struct {
 	checkpoint checkpoint // as this lane wrote it last
 	newest     int64      // its offset
 	rows       map[string]held
+	old        map[string]bool // rows that the commit under way was given as they were known before
 	closed     bool
 
 	parking parking // of the commit under way
@@ -54,8 +58,16 @@ func (l *lane[Row]) Commit(ctx context.Context, next projections.Mark, fn func(*
 	}
 	for {
 		rows := projections.NewRows(l.load)
-		l.parking = parking{}
-		if err := fn(rows); err != nil {
+		l.parking, l.old = parking{}, map[string]bool{}
+		refused := fn(rows)
+		if refused == nil { // whether others have changed these is found out as they are written
+			for key := range rows.Changes() {
+				delete(l.old, key)
+			}
+		}
+		if stale, err := l.refresh(ctx); stale {
+			continue
+		} else if err := cmp.Or(refused, err); err != nil {
 			return classified(err)
 		}
 		err := l.write(ctx, l.checkpoint.at(next), rows)
@@ -66,6 +78,24 @@ func (l *lane[Row]) Commit(ctx context.Context, next projections.Mark, fn func(*
 			return err
 		}
 	}
+}
+
+// refresh reads again what the commit was given as it was known before: nothing else would tell that others have changed it. It says whether they have.
+func (l *lane[Row]) refresh(ctx context.Context) (stale bool, err error) {
+	if len(l.old) == 0 {
+		return false, nil
+	}
+	known := make(map[string]int64, len(l.old))
+	for key := range l.old {
+		known[key] = l.rows[key].newest
+	}
+	if err := l.fetch(ctx, slices.Collect(maps.Keys(known))); err != nil {
+		return false, err
+	}
+	for key, newest := range known {
+		stale = stale || l.rows[key].newest != newest
+	}
+	return stale, nil
 }
 
 // write stores the changed rows and the checkpoint.
@@ -146,6 +176,8 @@ func (l *lane[Row]) load(ctx context.Context, keys []string, found func(string, 
 	for _, key := range keys {
 		if _, ok := l.rows[key]; !ok {
 			missing = append(missing, key)
+		} else if l.old != nil {
+			l.old[key] = true
 		}
 	}
 	if err := l.fetch(ctx, missing); err != nil {

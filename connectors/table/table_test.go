@@ -140,3 +140,48 @@ func TestProjection(t *testing.T) {
 		}
 	}
 }
+
+// TestRowsOfOthersAreSeen has a lane read a row again that another one has changed meanwhile, without changing it itself.
+func TestRowsOfOthersAreSeen(t *testing.T) {
+	sink := table.New[counter](start(t).Client())
+	claim := func(partition int32) projections.Lane[*projections.Rows[counter]] {
+		t.Helper()
+		lane, err := sink.Claim(t.Context(), projections.Claim{Projection: "counters", Version: 1, Topic: "events", Partition: partition, Epoch: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return lane
+	}
+	writer, reader := claim(0), claim(1)
+	for i := range int64(3) {
+		if err := writer.Commit(t.Context(), projections.Mark{Next: i + 1}, func(rows *projections.Rows[counter]) error {
+			row, err := rows.Row(t.Context(), "x")
+			if err == nil {
+				row.N = i + 1
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		var saw int64
+		if err := reader.Commit(t.Context(), projections.Mark{Next: i + 1}, func(rows *projections.Rows[counter]) error {
+			x, _, err := rows.Get(t.Context(), "x")
+			if err != nil {
+				return err
+			}
+			if saw = x.N; saw != i+1 && saw != 0 {
+				return fmt.Errorf("the row is %d", saw) // which is no reason to refuse an event
+			}
+			row, err := rows.Row(t.Context(), "y")
+			if err == nil {
+				row.N = x.N
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if saw != i+1 {
+			t.Errorf("the row is %d, and was read as %d", i+1, saw)
+		}
+	}
+}

@@ -1,0 +1,46 @@
+package postgres_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/strandlog/strand/connectors/postgres"
+	"github.com/strandlog/strand/eventstore"
+	"github.com/strandlog/strand/projections"
+)
+
+// TestSetAsideAgain has a projection go back over events that are set aside.
+func TestSetAsideAgain(t *testing.T) {
+	for _, policy := range []projections.Policy{projections.Park, projections.Skip} {
+		store, pool := openStore(t), open(t)
+		p := projections.Define("back", projections.Fold(func(c *counter, e eventstore.Recorded[numbered]) {
+			if e.Data.N == 1 {
+				panic("poison")
+			}
+			c.N++
+		}))
+		sink := postgres.NewTable[counter](pool)
+		appendNumbers(t, store, 0, 4, 1)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		if err := projections.CatchUp(ctx, store, p, sink, projections.OnError(policy, 1)); err != nil {
+			t.Fatal(err)
+		}
+		before, err := postgres.Parked(ctx, pool, p.ID())
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := before[0].Partition
+		if err := postgres.SetCheckpoints(ctx, pool, p.ID(), map[int32]int64{at: before[0].Offset}); err != nil {
+			t.Fatal(err)
+		}
+		if err := projections.CatchUp(ctx, store, p, sink, projections.OnError(policy, 1)); err != nil {
+			t.Fatal(err)
+		}
+		after, err := postgres.Parked(ctx, pool, p.ID())
+		if err != nil || len(after) != len(before) || after[0].Reason == "" {
+			t.Errorf("policy %v: first %+v, then %+v, %v", policy, before, after, err)
+		}
+	}
+}
