@@ -142,6 +142,21 @@ func (s *shop) run(ctx context.Context, broker, database string) error {
 		return err
 	}
 	fmt.Println("20 more orders, and one worker killed: the other has caught up")
+
+	// What a handler cannot handle is parked, with the later events of its order. All others go on.
+	if err := s.pay(ctx, "order-61", "2026-02-30"); err != nil {
+		return err
+	}
+	if err := s.awaitAll(ctx); err != nil {
+		return err
+	}
+	parked, err := postgres.Parked(ctx, s.pool, revenue.ID())
+	if err != nil {
+		return err
+	}
+	for _, e := range parked {
+		fmt.Printf("parked: %s of %s, whose day no calendar has\n", e.Type, eventstore.StreamName(e.Stream).Key())
+	}
 	if err := s.report(ctx, "revenue per day", "SELECT day::text, cents FROM example_revenue.days ORDER BY day"); err != nil {
 		return err
 	}
@@ -149,7 +164,7 @@ func (s *shop) run(ctx context.Context, broker, database string) error {
 		return err
 	}
 
-	// Version 2 is made from the log while version 1 is read. Then readers see it, all at once, under the same name.
+	// Version 2 is made from the log while version 1 is read, and handles such days. Then readers see it, all at once, under the same name.
 	if err := projections.CatchUp(ctx, s.store, netRevenue, s.sink); err != nil {
 		return err
 	}
@@ -180,6 +195,15 @@ func (s *shop) trade(ctx context.Context, from, to int) error {
 		}
 	}
 	return nil
+}
+
+// pay places an order and pays it.
+func (s *shop) pay(ctx context.Context, order, day string) error {
+	if _, err := s.repository.Handle(ctx, order, Place{Customer: "ada", Cents: 6100}); err != nil {
+		return err
+	}
+	_, err := s.repository.Handle(ctx, order, Pay{day})
+	return err
 }
 
 // awaitAll returns when both projections have passed all that was traded.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/strandlog/strand/eventstore"
@@ -25,8 +26,8 @@ var orders = projections.Define("example_orders",
 // revenue is SQL of our own, in the very transaction that moves the checkpoint: not idempotent, and still each event counts once.
 var revenue = projections.Define("example_revenue", projections.On(earned)).Setup(createDays)
 
-// netRevenue is its second version, which no longer forgets what was paid back.
-var netRevenue = projections.Define("example_revenue", projections.On(earned), projections.On(paidBack)).Version(2).Setup(createDays)
+// netRevenue is its second version, which no longer forgets what was paid back, and books what was paid on no day of a month on its first.
+var netRevenue = projections.Define("example_revenue", projections.On(earnedAnyDay), projections.On(paidBack)).Version(2).Setup(createDays)
 
 func createDays(ctx context.Context, tx pgx.Tx) error {
 	_, err := tx.Exec(ctx, "CREATE TABLE days (day date PRIMARY KEY, cents bigint NOT NULL)")
@@ -35,6 +36,14 @@ func createDays(ctx context.Context, tx pgx.Tx) error {
 
 func earned(ctx context.Context, tx pgx.Tx, e eventstore.Recorded[Paid]) error {
 	return book(ctx, tx, e.Data.Day, e.Data.Cents)
+}
+
+func earnedAnyDay(ctx context.Context, tx pgx.Tx, e eventstore.Recorded[Paid]) error {
+	day := e.Data.Day
+	if _, err := time.Parse(time.DateOnly, day); err != nil {
+		day = day[:len("2006-01-")] + "01"
+	}
+	return book(ctx, tx, day, e.Data.Cents)
 }
 
 func paidBack(ctx context.Context, tx pgx.Tx, e eventstore.Recorded[Cancelled]) error {

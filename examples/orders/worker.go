@@ -45,7 +45,7 @@ func work(ctx context.Context, broker, database string) error {
 	})
 	running.Go(func() {
 		defer stop()
-		err2 = projections.Run(ctx, store, revenue, postgres.NewSink(pool))
+		err2 = projections.Run(ctx, store, revenue, postgres.NewSink(pool), projections.OnError(projections.Park, 1))
 	})
 	running.Wait()
 	return errors.Join(err1, err2)
