@@ -33,13 +33,7 @@ func (m *Memory[Row]) Retry(partition int32, stream string) error {
 
 // Waiting implements [Parking].
 func (l *memoryLane[Row]) Waiting(ctx context.Context) (map[string]bool, error) {
-	waiting := map[string]bool{}
-	for _, e := range l.sink.Parked(l.claim.Partition) {
-		if !e.Skipped {
-			waiting[e.Stream] = waiting[e.Stream] || e.Retry
-		}
-	}
-	return waiting, ctx.Err()
+	return WaitingOf(l.sink.Parked(l.claim.Partition)), ctx.Err()
 }
 
 // First implements [Parking].

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -54,7 +55,7 @@ type ParkedEvent struct {
 
 // Parking is implemented by lanes of sinks that can keep events which were set aside.
 type Parking interface {
-	// Waiting lists the streams of the partition that have events waiting, and whether another attempt was asked for.
+	// Waiting lists the streams of the partition that have events waiting, and whether another attempt is due: see [WaitingOf].
 	Waiting(ctx context.Context) (map[string]bool, error)
 	// First lists the first events of a stream that wait, by their offsets.
 	First(ctx context.Context, stream string, max int) ([]ParkedEvent, error)
@@ -67,6 +68,32 @@ type Parking interface {
 	Release(offset int64)
 	// Refuse notes that another attempt failed.
 	Refuse(offset int64, reason string)
+}
+
+// WaitingOf is, for sinks, what [Parking] has to answer of a partition's events, by their offsets: the streams that wait, and whether another attempt is due,
+// because it was asked for or because the event that the others wait for was dropped.
+func WaitingOf(events []ParkedEvent) map[string]bool {
+	waiting := map[string]bool{}
+	for _, e := range events {
+		if e.Skipped {
+			continue
+		}
+		due, known := waiting[e.Stream]
+		waiting[e.Stream] = due || e.Retry || !known && e.Reason == ""
+	}
+	return waiting
+}
+
+// reasonBytesMax is what is kept of a reason.
+const reasonBytesMax = 4 << 10
+
+// shortened is a reason as it is kept.
+func shortened(err error) string {
+	reason := err.Error()
+	if len(reason) > reasonBytesMax {
+		reason = strings.ToValidUTF8(reason[:reasonBytesMax], "") + "…"
+	}
+	return reason
 }
 
 // parked is a worker's part in parking.
@@ -124,7 +151,7 @@ func (w *worker[T]) aside(batch []delivery) (kept []delivery, aside []ParkedEven
 		kept[i].handled = false
 		e := ParkedEvent{Partition: w.partition, Stream: stream, Offset: d.event.Position.Offset, ID: d.event.ID, Type: d.event.Type}
 		if d.fault != nil && !waits {
-			e.Reason, e.Skipped = d.fault.Error(), w.options.policy == Skip
+			e.Reason, e.Skipped = shortened(d.fault), w.options.policy == Skip
 			if !e.Skipped {
 				newly[stream] = true
 			}
@@ -251,7 +278,7 @@ func (w *worker[T]) retryOne(ctx context.Context, e ParkedEvent) (ok bool, err e
 // notOnce notes that another attempt failed.
 func (w *worker[T]) notOnce(ctx context.Context, e ParkedEvent, reason error) error {
 	return w.lane.Commit(ctx, w.lane.Checkpoint(), func(T) error {
-		w.parked.sink.Refuse(e.Offset, reason.Error())
+		w.parked.sink.Refuse(e.Offset, shortened(reason))
 		return nil
 	})
 }

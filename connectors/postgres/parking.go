@@ -48,7 +48,7 @@ func Drop(ctx context.Context, pool *pgxpool.Pool, p projections.ID, stream stri
 
 // Waiting implements [projections.Parking].
 func (l *lane) Waiting(ctx context.Context) (map[string]bool, error) {
-	rows, err := l.pool.Query(ctx, "SELECT stream, bool_or(retry) FROM strand.parked WHERE projection = $1 AND version = $2 AND partition = $3 AND NOT skipped GROUP BY stream",
+	rows, err := l.pool.Query(ctx, "SELECT stream, bool_or(retry) OR (array_agg(error IS NULL ORDER BY \"offset\"))[1] FROM strand.parked WHERE projection = $1 AND version = $2 AND partition = $3 AND NOT skipped GROUP BY stream",
 		l.claim.Projection, l.claim.Version, l.claim.Partition)
 	if err != nil {
 		return nil, classified(err)

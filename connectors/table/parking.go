@@ -1,6 +1,7 @@
 package table
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -10,87 +11,185 @@ import (
 	"github.com/strandlog/strand/projections"
 )
 
-// parking is what a commit changes of what was set aside. What a partition has set aside is one record.
-type parking struct {
-	changes []func([]projections.ParkedEvent) ([]projections.ParkedEvent, error)
+// What a partition has set aside is a list, kept in chunks: its index, parked/PARTITION, says which there are.
+
+// chunkMax is how many events a chunk holds: with reasons of 4 KiB they fit in a record.
+const chunkMax = 100
+
+type aside struct {
+	index  []int // numbers of the chunks, ascending
+	newest int64 // offset of the index
+	chunks []*chunk
 }
 
-// setAside is the update that a commit makes of what was set aside, none if it changes nothing.
+type chunk struct {
+	number  int
+	newest  int64
+	events  []projections.ParkedEvent
+	changed bool
+}
+
+func chunkKey(partition int32, number int) []byte {
+	return fmt.Appendf(parkedKey(partition), "/%d", number)
+}
+
+// readAside reads what a partition has set aside.
+func readAside(ctx context.Context, client *commitlog.Client, t commitlog.Topic, partition int32) (*aside, error) {
+	a := &aside{}
+	var err error
+	if a.newest, err = read(ctx, client, t, parkedKey(partition), &a.index); err != nil {
+		return nil, err
+	}
+	for _, number := range a.index {
+		c := &chunk{number: number}
+		if c.newest, err = read(ctx, client, t, chunkKey(partition, number), &c.events); err != nil {
+			return nil, err
+		}
+		a.chunks = append(a.chunks, c)
+	}
+	return a, nil
+}
+
+// all lists the events by their offsets.
+func (a *aside) all() (events []projections.ParkedEvent) {
+	for _, c := range a.chunks {
+		events = append(events, c.events...)
+	}
+	slices.SortStableFunc(events, func(a, b projections.ParkedEvent) int { return cmp.Compare(a.Offset, b.Offset) })
+	return events
+}
+
+// find gives the event at an offset.
+func (a *aside) find(offset int64) (in *chunk, at int) {
+	for _, c := range a.chunks {
+		if i := slices.IndexFunc(c.events, func(e projections.ParkedEvent) bool { return e.Offset == offset }); i >= 0 {
+			return c, i
+		}
+	}
+	return nil, -1
+}
+
+// add appends events. One that is there already stays as it is: the partition was gone back.
+func (a *aside) add(events []projections.ParkedEvent) {
+	for _, e := range events {
+		if in, _ := a.find(e.Offset); in != nil {
+			continue
+		}
+		n := len(a.chunks)
+		if n == 0 || len(a.chunks[n-1].events) >= chunkMax {
+			number := 0
+			if n > 0 {
+				number = a.chunks[n-1].number + 1
+			}
+			a.chunks = append(a.chunks, &chunk{number: number, newest: commitlog.AnyRecord}) // one of before a reset may have had the number
+		}
+		last := a.chunks[len(a.chunks)-1]
+		last.events, last.changed = append(last.events, e), true
+	}
+}
+
+// updates write the chunks that were changed, and the index with them: whoever read any of it before is refused.
+func (a *aside) updates(partition int32) (updates []commitlog.Update) {
+	var index []int
+	for _, c := range a.chunks {
+		if len(c.events) > 0 {
+			index = append(index, c.number)
+		}
+		switch {
+		case !c.changed:
+		case len(c.events) == 0:
+			updates = append(updates, commitlog.Update{Key: chunkKey(partition, c.number), Newest: c.newest})
+		default:
+			updates = append(updates, commitlog.Update{Key: chunkKey(partition, c.number), Value: encoded(c.events), Newest: c.newest})
+		}
+	}
+	if len(updates) > 0 {
+		updates = append(updates, commitlog.Update{Key: parkedKey(partition), Value: encoded(index), Newest: a.newest})
+	}
+	return updates
+}
+
+// parking is what a commit changes of what was set aside.
+type parking struct{ changes []func(*aside) error }
+
+// setAside are the updates that a commit makes of what was set aside.
 func (l *lane[Row]) setAside(ctx context.Context) ([]commitlog.Update, error) {
 	if len(l.parking.changes) == 0 {
 		return nil, nil
 	}
-	aside, newest, err := l.aside(ctx)
+	a, err := readAside(ctx, l.client, l.topic, l.claim.Partition)
 	if err != nil {
 		return nil, err
 	}
 	for _, change := range l.parking.changes {
-		if aside, err = change(aside); err != nil {
+		if err := change(a); err != nil {
 			return nil, err
 		}
 	}
-	return []commitlog.Update{{Key: parkedKey(l.claim.Partition), Value: encoded(aside), Newest: newest}}, nil
-}
-
-func (l *lane[Row]) aside(ctx context.Context) (aside []projections.ParkedEvent, newest int64, err error) {
-	newest, err = read(ctx, l.client, l.topic, parkedKey(l.claim.Partition), &aside)
-	return aside, newest, err
+	return a.updates(l.claim.Partition), nil
 }
 
 // Waiting implements [projections.Parking].
 func (l *lane[Row]) Waiting(ctx context.Context) (map[string]bool, error) {
-	aside, _, err := l.aside(ctx)
-	waiting := map[string]bool{}
-	for _, e := range aside {
-		if !e.Skipped {
-			waiting[e.Stream] = waiting[e.Stream] || e.Retry
-		}
+	a, err := readAside(ctx, l.client, l.topic, l.claim.Partition)
+	if err != nil {
+		return nil, err
 	}
-	return waiting, err
+	return projections.WaitingOf(a.all()), nil
 }
 
 // First implements [projections.Parking].
 func (l *lane[Row]) First(ctx context.Context, stream string, max int) ([]projections.ParkedEvent, error) {
-	aside, _, err := l.aside(ctx)
-	aside = slices.DeleteFunc(aside, func(e projections.ParkedEvent) bool { return e.Stream != stream || e.Skipped })
-	return aside[:min(max, len(aside))], err
-}
-
-func (l *lane[Row]) change(fn func([]projections.ParkedEvent) ([]projections.ParkedEvent, error)) {
-	l.parking.changes = append(l.parking.changes, fn)
+	a, err := readAside(ctx, l.client, l.topic, l.claim.Partition)
+	if err != nil {
+		return nil, err
+	}
+	events := slices.DeleteFunc(a.all(), func(e projections.ParkedEvent) bool { return e.Stream != stream || e.Skipped })
+	return events[:min(max, len(events))], nil
 }
 
 // SetAside implements [projections.Parking].
 func (l *lane[Row]) SetAside(events ...projections.ParkedEvent) {
-	l.change(func(aside []projections.ParkedEvent) ([]projections.ParkedEvent, error) {
-		for _, e := range events {
-			e.Parked = time.Now().UTC()
-			aside = append(aside, e)
+	l.parking.changes = append(l.parking.changes, func(a *aside) error {
+		kept := slices.Clone(events)
+		for i := range kept {
+			kept[i].Parked = time.Now().UTC()
 		}
-		return aside, nil
+		a.add(kept)
+		return nil
 	})
 }
 
 // Release implements [projections.Parking].
 func (l *lane[Row]) Release(offset int64) {
-	l.change(func(aside []projections.ParkedEvent) ([]projections.ParkedEvent, error) {
-		i := slices.IndexFunc(aside, func(e projections.ParkedEvent) bool { return e.Offset == offset })
-		if i < 0 { // so that nothing is handled twice
-			return nil, &projections.TransientError{Err: fmt.Errorf("the parked event at offset %d is not there any more", offset)}
+	l.parking.changes = append(l.parking.changes, func(a *aside) error {
+		c, i := a.find(offset)
+		if c == nil { // so that nothing is handled twice
+			return &projections.TransientError{Err: fmt.Errorf("the parked event at offset %d is not there any more", offset)}
 		}
-		return slices.Delete(aside, i, i+1), nil
+		c.events, c.changed = slices.Delete(c.events, i, i+1), true
+		return nil
 	})
 }
 
 // Refuse implements [projections.Parking].
 func (l *lane[Row]) Refuse(offset int64, reason string) {
-	l.change(func(aside []projections.ParkedEvent) ([]projections.ParkedEvent, error) {
-		for i := range aside {
-			if e := &aside[i]; e.Offset == offset {
-				e.Reason, e.Attempts, e.Retry = reason, e.Attempts+1, false
+	l.parking.changes = append(l.parking.changes, func(a *aside) error {
+		c, i := a.find(offset)
+		if c == nil {
+			return nil // it was dropped
+		}
+		stream := c.events[i].Stream
+		c.events[i].Reason, c.changed = reason, true
+		c.events[i].Attempts++
+		for _, c := range a.chunks {
+			for i := range c.events {
+				if e := &c.events[i]; e.Stream == stream && e.Retry {
+					e.Retry, c.changed = false, true
+				}
 			}
 		}
-		return aside, nil
+		return nil
 	})
 }
 
@@ -105,11 +204,11 @@ func (s *Sink[Row]) Parked(ctx context.Context, p projections.ID) (all []project
 		return nil, err
 	}
 	for _, partition := range about.Partitions {
-		var aside []projections.ParkedEvent
-		if _, err := read(ctx, s.client, t, parkedKey(partition), &aside); err != nil {
+		a, err := readAside(ctx, s.client, t, partition)
+		if err != nil {
 			return nil, err
 		}
-		all = append(all, aside...)
+		all = append(all, a.all()...)
 	}
 	return all, nil
 }
@@ -117,27 +216,28 @@ func (s *Sink[Row]) Parked(ctx context.Context, p projections.ID) (all []project
 // Retry asks for another attempt at the events of a stream that wait, and says how many those are. The worker that has their partition makes it within a
 // second or so.
 func (s *Sink[Row]) Retry(ctx context.Context, p projections.ID, stream string) (events int, err error) {
-	return s.alter(ctx, p, func(aside []projections.ParkedEvent) (kept []projections.ParkedEvent, changed int) {
-		for i := range aside {
-			if e := &aside[i]; e.Stream == stream && !e.Skipped {
+	return s.alter(ctx, p, func(c *chunk) (changed int) {
+		for i := range c.events {
+			if e := &c.events[i]; e.Stream == stream && !e.Skipped {
 				e.Retry = true
 				changed++
 			}
 		}
-		return aside, changed
+		return changed
 	})
 }
 
 // Drop forgets the events of a stream that were set aside, and says how many those were: they never have their effect.
 func (s *Sink[Row]) Drop(ctx context.Context, p projections.ID, stream string) (events int, err error) {
-	return s.alter(ctx, p, func(aside []projections.ParkedEvent) (kept []projections.ParkedEvent, changed int) {
-		kept = slices.DeleteFunc(slices.Clone(aside), func(e projections.ParkedEvent) bool { return e.Stream == stream })
-		return kept, len(aside) - len(kept)
+	return s.alter(ctx, p, func(c *chunk) (changed int) {
+		before := len(c.events)
+		c.events = slices.DeleteFunc(c.events, func(e projections.ParkedEvent) bool { return e.Stream == stream })
+		return before - len(c.events)
 	})
 }
 
 // alter changes what was set aside, partition by partition.
-func (s *Sink[Row]) alter(ctx context.Context, p projections.ID, fn func([]projections.ParkedEvent) ([]projections.ParkedEvent, int)) (events int, err error) {
+func (s *Sink[Row]) alter(ctx context.Context, p projections.ID, fn func(*chunk) int) (events int, err error) {
 	t, err := open(ctx, s.client, p, false)
 	if err != nil {
 		return 0, err
@@ -152,17 +252,21 @@ func (s *Sink[Row]) alter(ctx context.Context, p projections.ID, fn func([]proje
 	}
 	for _, partition := range about.Partitions {
 		for again := true; again; {
-			var aside []projections.ParkedEvent
-			newest, err := read(ctx, s.client, t, parkedKey(partition), &aside)
+			a, err := readAside(ctx, s.client, t, partition)
 			if err != nil {
 				return events, err
 			}
 			again = false
-			kept, n := fn(aside)
+			n := 0
+			for _, c := range a.chunks {
+				changed := fn(c)
+				c.changed = c.changed || changed > 0
+				n += changed
+			}
 			if n == 0 {
 				continue
 			}
-			_, err = u.Update(ctx, commitlog.Update{Key: parkedKey(partition), Value: encoded(kept), Newest: newest})
+			_, err = u.Update(ctx, a.updates(partition)...)
 			switch {
 			case isConflict(err):
 				again = true

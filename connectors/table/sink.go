@@ -130,8 +130,15 @@ func (s *Sink[Row]) Reset(ctx context.Context, p projections.ID) error {
 			if err != nil {
 				return err
 			}
-			updates = append(updates, commitlog.Update{Key: checkpointKey(partition), Value: encoded(checkpoint{Epoch: at.Epoch, Lane: at.Lane + 1}), Newest: newest},
-				commitlog.Update{Key: parkedKey(partition), Newest: commitlog.AnyRecord})
+			parked, err := readAside(ctx, s.client, t, partition)
+			if err != nil {
+				return err
+			}
+			for _, c := range parked.chunks {
+				c.events, c.changed = nil, true
+			}
+			updates = append(append(updates, parked.updates(partition)...),
+				commitlog.Update{Key: checkpointKey(partition), Value: encoded(checkpoint{Epoch: at.Epoch, Lane: at.Lane + 1}), Newest: newest})
 		}
 		_, err = u.Update(ctx, updates...)
 		switch {
@@ -258,13 +265,16 @@ func (s *Sink[Row]) Snapshot(ctx context.Context, p projections.ID, wanted func(
 				stored[key] = r.Value
 			}
 		case strings.HasPrefix(key, parkedPrefix):
-			var aside []projections.ParkedEvent
+			if strings.Count(key, "/") == 1 {
+				continue // the index: all chunks are read
+			}
+			var events []projections.ParkedEvent
 			if r.Value != nil {
-				if err := json.Unmarshal(r.Value, &aside); err != nil {
+				if err := json.Unmarshal(r.Value, &events); err != nil {
 					return now, fmt.Errorf("table: offset %d: %w", r.Offset, err)
 				}
 			}
-			parked[key] = aside
+			parked[key] = events
 		default:
 			if key == projectionKey {
 				if err := json.Unmarshal(r.Value, &about); err != nil {
