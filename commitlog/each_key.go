@@ -20,7 +20,7 @@ func (p *Partition[T]) EachKey(ctx context.Context, n int, fn func(ctx context.C
 	working, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	var (
-		done    = prefix{processed: p.Processed}
+		done    = prefix{processed: p.Processed, freed: make(chan struct{}, 1)}
 		seed    = maphash.MakeSeed()
 		lanes   = make([]chan Received[T], n)
 		workers sync.WaitGroup
@@ -52,7 +52,9 @@ func (p *Partition[T]) EachKey(ctx context.Context, n int, fn func(ctx context.C
 		if turn++; r.Key != nil {
 			lane = int(maphash.Bytes(seed, r.Key) % uint64(n))
 		}
-		done.begin(r.Offset, r.Epoch)
+		if !done.begin(working, r.Offset, r.Epoch, n) {
+			break
+		}
 		select {
 		case lanes[lane] <- r:
 			continue
@@ -77,9 +79,14 @@ func (p *Partition[T]) EachKey(ctx context.Context, n int, fn func(ctx context.C
 type prefix struct {
 	processed func(next int64, epoch uint64)
 
+	freed chan struct{} // a token when there is room again
+
 	mu    sync.Mutex
 	under []underway // by offset
 }
+
+// underMax is how many records, for each goroutine, may be done or under way behind one that takes long.
+const underMax = 16 * eachKeyAhead
 
 type underway struct {
 	offset int64
@@ -87,10 +94,22 @@ type underway struct {
 	done   bool
 }
 
-func (p *prefix) begin(offset int64, epoch uint64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.under = append(p.under, underway{offset: offset, epoch: epoch})
+// begin waits for room, and says false when ctx has ended.
+func (p *prefix) begin(ctx context.Context, offset int64, epoch uint64, n int) bool {
+	for {
+		p.mu.Lock()
+		if len(p.under) < n*underMax {
+			p.under = append(p.under, underway{offset: offset, epoch: epoch})
+			p.mu.Unlock()
+			return true
+		}
+		p.mu.Unlock()
+		select {
+		case <-p.freed:
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
 
 func (p *prefix) end(offset int64) {
@@ -110,6 +129,10 @@ func (p *prefix) end(offset int64) {
 		last := p.under[n-1]
 		p.under = append(p.under[:0], p.under[n:]...)
 		p.processed(last.offset+1, last.epoch)
+		select {
+		case p.freed <- struct{}{}:
+		default:
+		}
 	}
 }
 

@@ -15,6 +15,7 @@ var (
 	ErrInvalid     = errors.New("projections: the projection is not valid")                   // *InvalidError
 	ErrSinkInUse   = errors.New("projections: the sink belongs to another projection")        //
 	ErrStopTimeout = errors.New("projections: a handler did not finish in time for the stop") //
+	ErrUnusable    = errors.New("projections: the sink cannot take any event")                // *UnusableError
 	ErrTransient   = errors.New("projections: the sink may succeed if it is asked again")     // *TransientError
 	ErrLogDiverged = commitlog.ErrLogDiverged                                                 // *DivergedError
 	ErrUnreachable = eventstore.ErrUnreachable                                                // *eventstore.UnreachableError
@@ -107,3 +108,13 @@ func (e *TransientError) Error() string { return e.Err.Error() }
 func (e *TransientError) Is(target error) bool { return target == ErrTransient }
 
 func (e *TransientError) Unwrap() error { return e.Err }
+
+// UnusableError is what a sink returns when no event could be handled, such as for a table that is missing: the worker ends with it, whatever its policy.
+type UnusableError struct{ Err error }
+
+func (e *UnusableError) Error() string { return e.Err.Error() }
+
+// Is reports whether target is ErrUnusable.
+func (e *UnusableError) Is(target error) bool { return target == ErrUnusable }
+
+func (e *UnusableError) Unwrap() error { return e.Err }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/strandlog/strand/commitlog"
 	"github.com/strandlog/strand/eventstore"
 )
 
@@ -253,6 +254,9 @@ func (w *worker[T]) retryOne(ctx context.Context, e ParkedEvent) (ok bool, err e
 	for event, err := range w.feed.store.Partition(ctx, w.partition, e.Offset, e.Offset+1, false) {
 		if err != nil {
 			fault, broken := faultOf(err)
+			if errors.Is(err, commitlog.ErrUnavailable) {
+				return false, &TransientError{Err: err}
+			}
 			if !broken {
 				return false, err
 			}
@@ -269,7 +273,7 @@ func (w *worker[T]) retryOne(ctx context.Context, e ParkedEvent) (ok bool, err e
 	switch {
 	case err == nil:
 		return true, nil
-	case errors.Is(err, ErrTransient) || run.failed < 0:
+	case errors.Is(err, ErrTransient) || errors.Is(err, ErrUnusable) || run.failed < 0:
 		return false, err
 	}
 	return false, w.notOnce(ctx, e, err)

@@ -154,7 +154,7 @@ func (w *worker[T]) project(ctx context.Context, batch []delivery) error {
 				return errors.Join(err, before)
 			}
 		}
-		if failed < 0 || w.options.policy == Stop {
+		if failed < 0 || w.options.policy == Stop || errors.Is(err, ErrUnusable) {
 			return err
 		}
 		if err := w.refuse(ctx, batch[failed], err); err != nil {

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -93,6 +94,8 @@ func Backup(ctx context.Context, nc *nats.Conn, dir string, progress VerifyProgr
 	if err != nil {
 		return m, err
 	}
+	// What groups have committed is taken before what they read: after a restore they go on no further than the records go.
+	slices.SortStableFunc(list, func(a, b wire.TopicInfo) int { return rank(a) - rank(b) })
 	for _, info := range list {
 		t := BackupTopic{TopicSpec: info.TopicSpec, ID: info.ID, LogID: info.LogID, Created: info.Created}
 		for i := range info.Shards {
@@ -116,6 +119,14 @@ func Backup(ctx context.Context, nc *nats.Conn, dir string, progress VerifyProgr
 		return m, err
 	}
 	return m, writeDurably(filepath.Join(dir, backupManifest), data)
+}
+
+// rank orders topics as they are taken.
+func rank(t wire.TopicInfo) int {
+	if t.Name == wire.GroupsTopic {
+		return 0
+	}
+	return 1
 }
 
 // Backup is [Backup] of this node.

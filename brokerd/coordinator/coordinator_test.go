@@ -410,7 +410,13 @@ func TestHeartbeatWaits(t *testing.T) {
 			return answer
 		}
 		began := time.Now()
-		if r := <-wait(first, share.Epoch); r.Code != wire.OK || r.Share != nil || time.Since(began) != 2*time.Second {
+		earlier := wait(first, share.Epoch) // whose client has given it up
+		synctest.Wait()
+		later := wait(first, share.Epoch)
+		if <-earlier; time.Since(began) > 0 {
+			t.Errorf("a heartbeat waited beside the next one of its member for %v", time.Since(began))
+		}
+		if r := <-later; r.Code != wire.OK || r.Share != nil || time.Since(began) != 2*time.Second {
 			t.Fatalf("after %v: %+v", time.Since(began), r)
 		}
 		waiting := wait(first, share.Epoch)

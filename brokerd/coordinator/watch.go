@@ -1,27 +1,29 @@
 package coordinator
 
 import (
-	"slices"
 	"sync"
 
 	"github.com/google/uuid"
 )
 
-// watches are heartbeats that wait for a change of their member's share.
+// watches are heartbeats that wait for a change of their member's share, at most one of each member.
 type watches struct {
 	mu       sync.Mutex
-	byMember map[uuid.UUID][]chan struct{}
+	byMember map[uuid.UUID]chan struct{}
 }
 
-// watch gives a channel that is closed when a member's share changes.
+// watch gives a channel that is closed when a member's share changes, or when its next heartbeat comes: nobody waits for the answer to this one then.
 func (w *watches) watch(member uuid.UUID) <-chan struct{} {
 	changed := make(chan struct{})
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.byMember == nil {
-		w.byMember = map[uuid.UUID][]chan struct{}{}
+		w.byMember = map[uuid.UUID]chan struct{}{}
 	}
-	w.byMember[member] = append(w.byMember[member], changed)
+	if earlier := w.byMember[member]; earlier != nil {
+		close(earlier)
+	}
+	w.byMember[member] = changed
 	return changed
 }
 
@@ -29,8 +31,7 @@ func (w *watches) watch(member uuid.UUID) <-chan struct{} {
 func (w *watches) unwatch(member uuid.UUID, changed <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	left := slices.DeleteFunc(w.byMember[member], func(other chan struct{}) bool { return other == changed })
-	if w.byMember[member] = left; len(left) == 0 {
+	if w.byMember[member] == changed {
 		delete(w.byMember, member)
 	}
 }
@@ -40,9 +41,9 @@ func (w *watches) tell(members []uuid.UUID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, m := range members {
-		for _, changed := range w.byMember[m] {
+		if changed := w.byMember[m]; changed != nil {
 			close(changed)
+			delete(w.byMember, m)
 		}
-		delete(w.byMember, m)
 	}
 }

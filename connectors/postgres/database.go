@@ -65,11 +65,16 @@ func (d *database) check(ctx context.Context) error {
 
 // within runs fn in a transaction that waits for no lock longer than lockTimeout.
 func (d *database) within(ctx context.Context, fn func(tx pgx.Tx) error) error {
+	return d.waiting(ctx, lockTimeout, fn)
+}
+
+// waiting runs fn in a transaction that waits for each lock so long; 0: as long as it takes.
+func (d *database) waiting(ctx context.Context, locks time.Duration, fn func(tx pgx.Tx) error) error {
 	if err := d.check(ctx); err != nil {
 		return err
 	}
 	return classified(pgx.BeginFunc(ctx, d.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "SELECT set_config('lock_timeout', $1, true)", ms(lockTimeout)); err != nil {
+		if _, err := tx.Exec(ctx, "SELECT set_config('lock_timeout', $1, true)", ms(locks)); err != nil {
 			return err
 		}
 		return fn(tx)
@@ -189,7 +194,7 @@ func (d *database) setUp(ctx context.Context, p projections.ID, fn func(tx pgx.T
 	if err := checkName(p); err != nil {
 		return err
 	}
-	return d.within(ctx, func(tx pgx.Tx) error {
+	return d.waiting(ctx, 0, func(tx pgx.Tx) error { // another worker may be setting it up, which takes what it takes
 		o, err := own(ctx, tx, p)
 		if err != nil || o.setUp {
 			return err

@@ -28,6 +28,7 @@ func transientCodes() []string {
 		"40",    // serialization failures and deadlocks
 		"53",    // no connections, memory or room on the disk
 		"57P",   // the server stops, or starts
+		"57014", // a statement that took too long
 		"58",    // the server's files
 		"25P03", // a transaction that was idle for too long
 		"55P03", // a lock that was held for too long
@@ -48,7 +49,11 @@ func classified(err error) error {
 				return &projections.TransientError{Err: err}
 			}
 		}
-		return explained(err, said)
+		err := explained(err, said)
+		if strings.HasPrefix(said.Code, "42") || strings.HasPrefix(said.Code, "3F") { // what is missing, or not permitted, is so for all events
+			return &projections.UnusableError{Err: err}
+		}
+		return err
 	}
 	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting {
 		err = fmt.Errorf("%w: start PostgreSQL, or correct the address that the pool was given", err)

@@ -430,3 +430,41 @@ func TestSameProjectionOnAllSinks(t *testing.T) {
 		}
 	}
 }
+
+// TestMissingTableParksNothing has a table that is not there: that is no event's fault, whatever the policy.
+func TestMissingTableParksNothing(t *testing.T) {
+	store, pool := openStore(t), open(t)
+	p := projections.Define("sums", projections.On(func(ctx context.Context, tx pgx.Tx, e eventstore.Recorded[numbered]) error {
+		_, err := tx.Exec(ctx, "INSERT INTO nowhere VALUES ($1)", e.Data.N)
+		return err
+	}))
+	appendNumbers(t, store, 0, 3, 1)
+	err := projections.Run(t.Context(), store, p, postgres.NewSink(pool), projections.OnError(projections.Park, 1))
+	if !errors.Is(err, projections.ErrUnusable) || !strings.Contains(err.Error(), "nowhere") {
+		t.Errorf("Run ended with %v", err)
+	}
+	if parked, err := postgres.Parked(t.Context(), pool, p.ID()); err != nil || len(parked) != 0 {
+		t.Errorf("parked are %+v, %v", parked, err)
+	}
+}
+
+// TestSlowSetup has two workers begin while a setup takes longer than they wait for locks: one makes it, the other waits for that.
+func TestSlowSetup(t *testing.T) {
+	store, pool := openStore(t), open(t)
+	p := projections.Define("sums", projections.On(func(ctx context.Context, tx pgx.Tx, e eventstore.Recorded[numbered]) error {
+		_, err := tx.Exec(ctx, "UPDATE sum SET n = n + $1", e.Data.N)
+		return err
+	})).Setup(func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, "CREATE TABLE sum AS SELECT 0::bigint AS n FROM pg_sleep(2.5)")
+		return err
+	})
+	appendNumbers(t, store, 0, 10, 1)
+	first, second := postgres.NewSink(pool), postgres.NewSink(pool)
+	run(t, store, p, first)
+	run(t, store, p, second)
+	await(t, store, p, first)
+	var n int64
+	if err := pool.QueryRow(t.Context(), "SELECT n FROM sums.sum").Scan(&n); err != nil || n != 45 {
+		t.Errorf("the sum is %d, %v", n, err)
+	}
+}

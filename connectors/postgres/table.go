@@ -2,12 +2,14 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
@@ -162,6 +164,30 @@ func (t *Table[Row]) Snapshot(ctx context.Context, p projections.ID, wanted func
 		})
 	})
 	return s, classified(err)
+}
+
+// AsStored gives what the table keeps of a row: its columns, times to the microsecond and in UTC.
+func (t *Table[Row]) AsStored(row Row) (Row, error) {
+	var kept Row
+	from, to := reflect.ValueOf(&row).Elem(), reflect.ValueOf(&kept).Elem()
+	for i := range t.columns {
+		c := &t.columns[i]
+		switch c.kind {
+		case asTime:
+			c.of(to).Set(reflect.ValueOf(c.of(from).Interface().(time.Time).UTC().Truncate(time.Microsecond)))
+		case asJSON:
+			text, err := json.Marshal(c.of(from).Interface())
+			if err == nil {
+				err = json.Unmarshal(text, c.of(to).Addr().Interface())
+			}
+			if err != nil {
+				return kept, fmt.Errorf("column %q: %w", c.name, err)
+			}
+		default:
+			c.of(to).Set(c.of(from))
+		}
+	}
+	return kept, nil
 }
 
 type tableLane[Row any] struct {

@@ -303,6 +303,15 @@ func (s *Sink[Row]) Snapshot(ctx context.Context, p projections.ID, wanted func(
 	return now, nil
 }
 
+// AsStored gives what is kept of a row: what its JSON says.
+func (s *Sink[Row]) AsStored(row Row) (kept Row, err error) {
+	text, err := json.Marshal(row)
+	if err == nil {
+		err = json.Unmarshal(text, &kept)
+	}
+	return kept, err
+}
+
 // lookEvery is how often a watch looks whether a topic is there that is not.
 const lookEvery = 100 * time.Millisecond
 
