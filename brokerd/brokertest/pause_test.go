@@ -3,6 +3,7 @@ package brokertest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"syscall"
 	"testing"
@@ -134,13 +135,14 @@ func (w *told) checkOwn(t *testing.T, client *commitlog.Client, topic commitlog.
 // checkEpochs has no batch of an epoch come after one of a later epoch.
 func checkEpochs(t *testing.T, url string, topic commitlog.Topic) {
 	t.Helper()
-	s := newSession(t, url, topic)
 	newest, epochs := int32(0), 0
 	for next, end := int64(0), int64(1); next < end; {
-		r, ok := s.fetch(wire.FetchRequest{Offset: next, MaxBytes: 1 << 20})
-		if !ok || r.Code != wire.OK {
-			t.Fatalf("reading from offset %d: %t, %v %s", next, ok, r.Code, r.Detail)
-		}
+		var r wire.FetchResponse
+		eventually(t, 30*time.Second, fmt.Sprintf("an answer from offset %d", next), func() bool { // the node that is back may be given the shard meanwhile
+			answer, ok := newSession(t, url, topic).fetch(wire.FetchRequest{Offset: next, MaxBytes: 1 << 20})
+			r = answer
+			return ok && r.Code == wire.OK
+		})
 		end = r.HighWatermark
 		for rest := r.Batches; len(rest) > 0; {
 			batch, after, err := recordbatch.Parse(rest)
