@@ -47,12 +47,16 @@
 // request for each shard is in flight at a time. An append that finds the queue of its shard full waits up to Config.QueueWaitMax, then it is refused with
 // ErrOverloaded.
 //
-// A Producer is safe for concurrent use, too. A record goes straight into the batch that its partition is filling; while a request to a shard is under way,
-// what comes joins the next one. ProducerConfig.BufferBytesMax bounds what is not delivered yet. A Send that finds no room waits up to BufferWaitMax, then
+// A Producer is safe for concurrent use, too. A record goes straight into the batch that its partition is filling; up to five requests to a shard are under
+// way at once, in order. ProducerConfig.BufferBytesMax bounds what is not delivered yet. A Send that finds no room waits up to BufferWaitMax, then
 // it is refused with ErrBufferExhausted.
 //
 // A sequence of Records fetches ahead, on a goroutine of its own that ends with the loop. Keys, values and headers are views into what was fetched: they
 // may be kept, which keeps the whole answer in memory, and must not be changed.
+//
+// [Join] makes the process a member of a consumer group: it calls a function for each partition that the member is given, and ends its context when the
+// partition is to move to another member. Each record is processed at least once, those of a partition in order; committed offsets are those of a
+// partition's owner alone. [Client.Share] is the same without reading. An [Updater] writes keys of a table on the condition that nobody else has.
 //
 // # Failure
 //

@@ -37,8 +37,10 @@
 //
 // A handler that returns an error or panics stops the worker with a [HandlerError]. Everything before that event is committed, nothing of it
 // and nothing behind it in its partition is; the next run begins with it. An event that cannot be decoded, or whose type is in no schema,
-// stops the worker in the same way with the event store's error, unless the store skips unknown types. A checkpoint that does not belong to the log
-// is [ErrLogDiverged]: the worker reads the last projected event again to see that it is still the same.
+// stops the worker in the same way with the event store's error, unless the store skips unknown types. [OnError] has such events set aside instead: parked, with
+// the later ones of their streams, which wait in order until an operator has them tried again, or skipped. Errors of the moment ([ErrTransient]) are waited
+// for, as long as it takes. A checkpoint that does not belong to the log is [ErrLogDiverged]: the worker reads the last projected event again to see that it
+// is still the same.
 //
 // When ctx ends, [Run] finishes the commit under way and returns nil. Handlers that do not return within [StopTimeout] have their context
 // cancelled; Run waits for them, because a handler that is still running must not outlive its worker.

@@ -53,6 +53,9 @@ func (f *feed) deliveries(ctx context.Context, partition int32, from Mark) iter.
 					if !yield(d, nil) {
 						return
 					}
+				case d.mark.LogEpoch < from.LogEpoch:
+					yield(delivery{}, f.diverged(partition, "its leader is of epoch %d, the checkpoint was read from one of epoch %d", d.mark.LogEpoch, from.LogEpoch))
+					return
 				case d.mark.EventID != from.EventID:
 					yield(delivery{}, f.diverged(partition, "the event at offset %d was %s and is %s", start, from.EventID, d.mark.EventID))
 					return
