@@ -45,7 +45,7 @@ func TestANodeIsReadyWhileAllItsShardsServe(t *testing.T) {
 	if status, _ := ask(t, b, "/debug/pprof/"); status != http.StatusNotFound {
 		t.Errorf("profiles are shown though nobody asked for them: %d", status)
 	}
-	if st := b.Stats(); !st.Ready || len(st.Shards) != 3 || st.Shards[0].Topic != "$catalogue" || st.Shards[2].Shard != 1 || st.LogFree == 0 {
+	if st := b.Stats(t.Context()); !st.Ready || len(st.Shards) != 3 || st.Shards[0].Topic != "$catalogue" || st.Shards[2].Shard != 1 || st.LogFree == 0 {
 		t.Errorf("it measures %+v", st)
 	}
 
@@ -60,7 +60,7 @@ func TestANodeIsReadyWhileAllItsShardsServe(t *testing.T) {
 	if status, _ := ask(t, b, "/livez"); status != http.StatusOK {
 		t.Errorf("it is not alive: %d", status)
 	}
-	if b.Stats().Ready {
+	if b.Stats(t.Context()).Ready {
 		t.Error("it measures itself as ready")
 	}
 
@@ -70,7 +70,7 @@ func TestANodeIsReadyWhileAllItsShardsServe(t *testing.T) {
 	if diff := cmp.Diff([]admin.Problem{{What: "node", Why: "it is stopping"}}, b.Problems()); diff != "" {
 		t.Errorf("after Close (-want +got):\n%s", diff)
 	}
-	if b.Stats().Shards != nil {
+	if b.Stats(t.Context()).Shards != nil {
 		t.Error("a node that was closed still measures")
 	}
 }

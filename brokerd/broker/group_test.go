@@ -703,3 +703,39 @@ func TestLatest(t *testing.T) {
 		}
 	}
 }
+
+// TestGroupIsMeasured has a node tell of the groups that it coordinates.
+func TestGroupIsMeasured(t *testing.T) {
+	b := start(t, broker.Config{})
+	client := b.Client()
+	topic, err := client.CreateTopic(t.Context(), commitlog.TopicConfig{Name: "clicks", Kind: commitlog.Plain, Partitions: groupPartitions})
+	if err != nil {
+		t.Fatal(err)
+	}
+	send(t, client, topic, 0, 100)
+	s := newSeen()
+	stop := joined(t, client, "dashboard", consume(s))
+	s.await(t, 100)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	send(t, client, topic, 100, 130)
+	stop = joined(t, client, "dashboard", func(ctx context.Context, _ *commitlog.Partition[int]) error {
+		<-ctx.Done()
+		return nil
+	})
+	awaitGroup(t, client, "dashboard", func(g commitlog.Group) bool { return g.Size == 1 })
+	groups, lag := b.Stats(t.Context()).Groups, int64(0)
+	if len(groups) != 1 || groups[0].Name != "dashboard" || groups[0].Members != 1 || groups[0].Epoch < 2 {
+		t.Fatalf("measured: %+v", groups)
+	}
+	for _, p := range groups[0].Offsets {
+		lag += p.Lag
+	}
+	if lag != 30 {
+		t.Errorf("the lag is %d records, want 30: %+v", lag, groups[0].Offsets)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}

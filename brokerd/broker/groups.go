@@ -1,9 +1,12 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -54,6 +57,18 @@ func (c *coordinators) stop(session uint64) {
 		ended.Close()
 		c.running.Go(ended.Wait)
 	}
+}
+
+// measure describes the groups whose coordinators this node runs.
+func (c *coordinators) measure(ctx context.Context) (all []wire.GroupInfo) {
+	c.mu.Lock()
+	open := slices.Collect(maps.Values(c.open))
+	c.mu.Unlock()
+	for _, one := range open {
+		all = append(all, one.Measure(ctx)...)
+	}
+	slices.SortFunc(all, func(a, b wire.GroupInfo) int { return cmp.Compare(a.Name, b.Name) })
+	return all
 }
 
 var errStarting = errors.New("this node is starting")

@@ -2,8 +2,10 @@ package broker
 
 import (
 	"cmp"
+	"context"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/strandlog/strand/brokerd/engine"
 	"github.com/strandlog/strand/brokerd/shard"
@@ -19,6 +21,22 @@ type Stats struct {
 	CacheFree, CacheTotal int64 // of the volume that holds segments and indexes
 
 	Shards []ShardStats // by topic and number
+	Groups []GroupStats // by name: those that this node coordinates
+}
+
+// GroupStats is a consumer group at a moment.
+type GroupStats struct {
+	Name    string
+	Members int
+	Epoch   uint64 // counts the changes of members and assignments
+	Offsets []GroupOffsetStats
+}
+
+// GroupOffsetStats is a partition of which a group has committed an offset, where this node has a copy of it.
+type GroupOffsetStats struct {
+	Topic     string
+	Partition int32
+	Lag       int64 // records behind the committed offset
 }
 
 // ShardStats is a shard at a moment. What is counted begins anew when the shard is opened again.
@@ -41,7 +59,7 @@ type PartitionStats struct{ Partition, Start, End int64 }
 const catalogueName = "$catalogue"
 
 // Stats measures. It costs a look at each shard, and a question to the engine. A node that is starting or stopping has none.
-func (b *Broker) Stats() Stats {
+func (b *Broker) Stats(ctx context.Context) Stats {
 	if stage(b.stage.Load()) != serving {
 		return Stats{}
 	}
@@ -58,7 +76,29 @@ func (b *Broker) Stats() Stats {
 		one.LogBytes = usage.Streams[k.stream]
 		st.Shards = append(st.Shards, one)
 	}
+	st.Groups = b.groupStats(ctx)
 	return st
+}
+
+// groupsMax bounds the time that groups take to be measured.
+const groupsMax = time.Second
+
+func (b *Broker) groupStats(ctx context.Context) (all []GroupStats) {
+	ctx, cancel := context.WithTimeout(ctx, groupsMax)
+	defer cancel()
+	for _, g := range b.shards.groups.measure(ctx) {
+		one := GroupStats{Name: g.Name, Members: g.Size, Epoch: g.Epoch}
+		for _, o := range g.Offsets {
+			for _, k := range b.shards.of(o.Topic) {
+				slot, ok := k.layout.Slot(o.Partition)
+				if st := k.current().Status(); ok && slot < len(st.Next) {
+					one.Offsets = append(one.Offsets, GroupOffsetStats{Topic: k.topic, Partition: o.Partition, Lag: max(st.Next[slot]-o.Offset, 0)})
+				}
+			}
+		}
+		all = append(all, one)
+	}
+	return all
 }
 
 func (k *keeper) stats() ShardStats {

@@ -164,3 +164,26 @@ func refuses(r wire.GroupResponse) bool {
 	}
 	return false
 }
+
+// measureMax is how long a partition may take to be looked at; one that is being read is left out.
+const measureMax = 100 * time.Millisecond
+
+// Measure describes the groups as this coordinator knows them, without a proof that nothing newer is.
+func (c *Coordinator) Measure(ctx context.Context) (all []wire.GroupInfo) {
+	for _, number := range c.cfg.Partitions {
+		limited, cancel := context.WithTimeout(ctx, measureMax)
+		var infos []wire.GroupInfo
+		code, _ := c.partitions[number].look(limited, func(state *groups.Coordinator) {
+			for _, name := range state.Names() {
+				if info, err := describe(state, name); err == nil {
+					infos = append(infos, info)
+				}
+			}
+		})
+		cancel()
+		if code == wire.OK {
+			all = append(all, infos...)
+		}
+	}
+	return all
+}

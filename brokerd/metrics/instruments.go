@@ -22,6 +22,8 @@ type instruments struct {
 	log, queue, lag          metric.Int64ObservableGauge
 	store, storeLimit        metric.Int64ObservableGauge
 	free, total              metric.Int64ObservableGauge
+	members, groupLag        metric.Int64ObservableGauge
+	rebalances               metric.Int64ObservableCounter
 	events, frames           metric.Int64ObservableCounter
 	voidFrames, fenceBarrier metric.Int64ObservableCounter
 }
@@ -72,6 +74,9 @@ func (m *Metrics) create(meter metric.Meter) error {
 	m.storeLimit = gauge("brokerd.store.limit.bytes", "By", "What all logs may take.")
 	m.free = gauge("brokerd.disk.free.bytes", "By", "Free on the volume of the logs, and on that of the caches.")
 	m.total = gauge("brokerd.disk.size.bytes", "By", "The size of the same.")
+	m.members = gauge("brokerd.group.members", "{member}", "Members of a consumer group that this node coordinates.")
+	m.groupLag = gauge("brokerd.group.lag", "{record}", "Records that a group has not committed yet, of partitions of which this node has a copy.")
+	m.rebalances = total("brokerd.group.rebalances", "{rebalance}", "Changes of a group's members and assignments, over its whole life.")
 	m.events = total("brokerd.events", "{event}", "Events that were stored.")
 	m.frames = total("brokerd.frames", "{frame}", "Frames that were written: one is one message of the engine, and one commit.")
 	m.voidFrames = total("brokerd.frames.void", "{frame}", "Frames that the log holds and that do not count.")
@@ -84,13 +89,13 @@ func (m *Metrics) create(meter metric.Meter) error {
 }
 
 // collect reads the node.
-func (m *Metrics) collect(_ context.Context, o metric.Observer) error {
+func (m *Metrics) collect(ctx context.Context, o metric.Observer) error {
 	node := m.node.Load()
 	if node == nil {
 		o.ObserveInt64(m.ready, 0)
 		return nil
 	}
-	st := (*node).Stats()
+	st := (*node).Stats(ctx)
 	o.ObserveInt64(m.ready, one(st.Ready))
 	if st.LogTotal > 0 {
 		o.ObserveInt64(m.store, st.Store)
@@ -108,6 +113,14 @@ func (m *Metrics) collect(_ context.Context, o metric.Observer) error {
 	}
 	for i := range st.Shards {
 		m.collectShard(o, &st.Shards[i])
+	}
+	for _, g := range st.Groups {
+		group := attribute.String("group", g.Name)
+		o.ObserveInt64(m.members, int64(g.Members), metric.WithAttributes(group))
+		o.ObserveInt64(m.rebalances, int64(g.Epoch), metric.WithAttributes(group))
+		for _, p := range g.Offsets {
+			o.ObserveInt64(m.groupLag, p.Lag, metric.WithAttributes(group, attribute.String("topic", p.Topic), attribute.String("partition", strconv.Itoa(int(p.Partition)))))
+		}
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ type Config struct {
 
 // Node is what is measured.
 type Node interface {
-	Stats() broker.Stats
+	Stats(ctx context.Context) broker.Stats
 }
 
 // Metrics measures one node and publishes it until Close.

@@ -73,6 +73,13 @@ func TestTheTableOfMetrics(t *testing.T) {
 	if err := add(commitlog.NoStream); !errors.Is(err, commitlog.ErrConflict) {
 		t.Fatal(err)
 	}
+	var places []commitlog.GroupOffset
+	for p := range topic.Partitions {
+		places = append(places, commitlog.GroupOffset{Topic: topic.ID, Partition: int32(p)})
+	}
+	if err := b.Client().ResetOffsets(t.Context(), "dashboard", places, false); err != nil {
+		t.Fatal(err)
+	}
 	text := scrape(t, b)
 
 	var got []string
@@ -96,6 +103,8 @@ func TestTheTableOfMetrics(t *testing.T) {
 		`(?m)^brokerd_topic_partition_end_offset\{partition="\d",topic="events"\} 2$`,
 		`(?m)^brokerd_topic_partition_start_offset\{partition="1",topic="\$catalogue"\}|partition="0",topic="\$catalogue"`,
 		`(?m)^brokerd_shard_serving\{shard="0",topic="events"\} 1$`,
+		`(?m)^brokerd_group_members\{group="dashboard"\} 0$`,
+		`(?m)^brokerd_group_lag\{group="dashboard",partition="\d",topic="events"\} 2$`,
 		`(?m)^brokerd_events_total\{shard="0",topic="events"\} 2$`,
 		`(?m)^brokerd_log_bytes\{shard="0",topic="events"\} [1-9]`,
 		`(?m)^brokerd_disk_free_bytes\{volume="caches"\} [1-9]`,
