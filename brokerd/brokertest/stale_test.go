@@ -39,6 +39,11 @@ type session struct {
 
 func newSession(t *testing.T, url string, topic commitlog.Topic) *session {
 	t.Helper()
+	return newShardSession(t, url, topic, 0)
+}
+
+func newShardSession(t *testing.T, url string, topic commitlog.Topic, shard int) *session {
+	t.Helper()
 	nc, err := nats.Connect(url)
 	if err != nil {
 		t.Fatal(err)
@@ -58,14 +63,14 @@ func newSession(t *testing.T, url string, topic commitlog.Topic) *session {
 	if err := r.Decode(m.Data); err != nil {
 		t.Fatal(err)
 	}
-	s.info = r.Topics[0].Shard[0]
+	s.info = r.Topics[0].Shard[shard]
 	return s
 }
 
 // ask gives no answer where nobody serves the session any more, or nobody answers in time: that is a refusal.
 func (s *session) ask(verb string, payload []byte) ([]byte, bool) {
 	s.t.Helper()
-	m, err := s.nc.Request(wire.ShardSubject(verb, s.topic.ID, 0, s.info.Session), payload, 4*time.Second)
+	m, err := s.nc.Request(wire.ShardSubject(verb, s.topic.ID, s.info.Shard, s.info.Session), payload, 4*time.Second)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, nats.ErrTimeout):
 		return nil, false
