@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -104,14 +106,23 @@ func Cluster(t testing.TB, size int, options ...Option) *Nodes {
 	return c
 }
 
+// Ports of nodes lie below those that systems give to connections, which could take one before its node listens there.
+const (
+	portMin = 10_000
+	portMax = 32_000
+)
+
 // addresses returns some that were free a moment ago: nodes must know each other's before they start.
 func addresses(t testing.TB, n int) []string {
 	t.Helper()
 	var all []string
-	for range n {
-		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-		if err != nil {
+	for tries := 0; len(all) < n; tries++ {
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(portMin+rand.IntN(portMax-portMin))))
+		if err != nil && tries > 1000 {
 			t.Fatal(err)
+		}
+		if err != nil { // it is taken
+			continue
 		}
 		defer func() { _ = l.Close() }()
 		all = append(all, l.Addr().String())
