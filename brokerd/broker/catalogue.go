@@ -333,7 +333,7 @@ func codeOfChange(err error) wire.Code {
 		return wire.UnknownTopic
 	case errors.Is(err, topics.ErrInvalid):
 		return wire.Invalid
-	case errors.Is(err, errBehind), errors.Is(err, topics.ErrConflict), errors.Is(err, engine.ErrElecting):
+	case errors.Is(err, errBehind), errors.Is(err, topics.ErrConflict), errors.Is(err, engine.ErrElecting), errors.Is(err, engine.ErrPeers):
 		return wire.Retry
 	case errors.Is(err, context.Canceled): // the node is stopping: another one may finish it
 		return wire.Unknown

@@ -76,6 +76,8 @@ func (e *Engine) call(ctx context.Context, subject string, request any, answer r
 		return ErrDisabled
 	case server.JSClusterNotAvailErr, server.JSClusterNotLeaderErr:
 		return fmt.Errorf("%w: %w", ErrElecting, refusal)
+	case server.JSClusterNoPeersErrF:
+		return fmt.Errorf("%w: %w", ErrPeers, refusal)
 	}
 	return refusal
 }

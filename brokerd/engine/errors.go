@@ -16,6 +16,10 @@ var (
 	// ErrElecting means that the engines of a cluster agree on no leader for what was asked at the moment. Asking again helps, once they do.
 	ErrElecting = errors.New("the engines have no leader for it at the moment")
 
+	// ErrPeers means that fewer engines of a cluster are there than copies are asked for, as for a moment after they have started. Asking again helps, once
+	// they are.
+	ErrPeers = errors.New("too few engines are there for so many copies")
+
 	// ErrSpace is what a [SpaceError] is.
 	ErrSpace = errors.New("engine is short of disk space")
 
