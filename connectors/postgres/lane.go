@@ -73,11 +73,8 @@ func (l *lane) end(ctx context.Context, next projections.Mark, err error) error 
 
 // mine returns cause, or that the lane was fenced, which may be why a table is not there any more.
 func (l *lane) mine(ctx context.Context, cause error) error {
-	var number, epoch int64
-	err := l.pool.QueryRow(ctx, "SELECT lane, epoch FROM strand.checkpoints WHERE projection = $1 AND version = $2 AND partition = $3",
-		l.claim.Projection, l.claim.Version, l.claim.Partition).Scan(&number, &epoch)
-	if err == nil && number != l.number {
-		return &projections.FencedError{Projection: l.claim.ID(), Partition: l.claim.Partition, Epoch: l.claim.Epoch, Owner: uint64(epoch)}
+	if _, refused, err := l.stored(ctx); err == nil && refused != nil {
+		return refused
 	}
 	return cause
 }
@@ -85,18 +82,27 @@ func (l *lane) mine(ctx context.Context, cause error) error {
 // learn finds out whether a commit took place whose answer was lost. One that is still on its way fences the next try, because its checkpoint is then not
 // the expected one.
 func (l *lane) learn(ctx context.Context, next projections.Mark, cause error) error {
-	var number, at, epoch int64
-	err := l.pool.QueryRow(ctx, "SELECT lane, next_offset, epoch FROM strand.checkpoints WHERE projection = $1 AND version = $2 AND partition = $3",
-		l.claim.Projection, l.claim.Version, l.claim.Partition).Scan(&number, &at, &epoch)
+	at, refused, err := l.stored(ctx)
 	switch {
 	case err != nil:
 		return &projections.TransientError{Err: errors.Join(cause, err)}
-	case number != l.number:
-		return &projections.FencedError{Projection: l.claim.ID(), Partition: l.claim.Partition, Epoch: l.claim.Epoch, Owner: uint64(epoch)}
+	case refused != nil:
+		return refused
 	case at == next.Next && next.Next != l.mark.Next:
 		l.mark = next
 		l.announce()
 		return nil
 	}
 	return &projections.TransientError{Err: cause}
+}
+
+// stored reads the checkpoint's next offset, and who fenced the lane if another holds the partition by now.
+func (l *lane) stored(ctx context.Context) (next int64, refused *projections.FencedError, err error) {
+	var number, epoch int64
+	err = l.pool.QueryRow(ctx, "SELECT lane, next_offset, epoch FROM strand.checkpoints WHERE projection = $1 AND version = $2 AND partition = $3",
+		l.claim.Projection, l.claim.Version, l.claim.Partition).Scan(&number, &next, &epoch)
+	if err == nil && number != l.number {
+		refused = &projections.FencedError{Projection: l.claim.ID(), Partition: l.claim.Partition, Epoch: l.claim.Epoch, Owner: uint64(epoch)}
+	}
+	return next, refused, err
 }
