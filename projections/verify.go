@@ -20,13 +20,12 @@ type Snapshot[Row any] struct {
 	Parked      []ParkedEvent  // which had no effect
 }
 
-// Snapshotter is implemented by sinks of rows that can be verified.
+// Snapshotter is implemented by sinks of rows that can be verified. One that does not keep everything of a row, such as nanoseconds, also has a method
+// AsStored(Row) (Row, error), which gives what it would keep.
 type Snapshotter[Row any] interface {
 	// Snapshot reads checkpoints and rows as they were at the same moment. Of the rows it may leave out those that are not wanted.
 	Snapshot(ctx context.Context, p ID, wanted func(key string) bool) (Snapshot[Row], error)
 }
-
-// A Snapshotter that does not keep everything of a row, such as nanoseconds, also has a method AsStored(Row) (Row, error), which gives what it would keep.
 
 // Verification is what [Verify] found.
 type Verification[Row any] struct {
@@ -53,9 +52,6 @@ func Verify[Row any](ctx context.Context, store *eventstore.Store, p *Projection
 		return v, fmt.Errorf("reading projection %s: %w", p.ID(), err)
 	}
 	f := &folding[Row]{projection: p, copier: newCopier[Row](), wanted: wanted, rows: map[string]Row{}, aside: map[place]bool{}}
-	if f.handlers, err = p.byType(store); err != nil {
-		return v, err
-	}
 	for _, e := range stored.Parked {
 		f.aside[place{e.Partition, e.Offset}] = true
 	}
@@ -63,6 +59,7 @@ func Verify[Row any](ctx context.Context, store *eventstore.Store, p *Projection
 	if err := j.learn(); err != nil {
 		return v, err
 	}
+	f.handlers = j.handlers
 	j.options.policy = Park // an event that cannot be read is among those that were set aside, or a difference
 	feed, err := j.feed(ctx, false)
 	if err != nil {
