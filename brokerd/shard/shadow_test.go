@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -203,5 +204,54 @@ func TestFollowerBehindTheCut(t *testing.T) {
 	await(t, "it follows again", func() bool { return g.Status().Next[slot] == 3 })
 	if got := fmt.Sprint(g.kept(1)); got != "[c]" {
 		t.Errorf("it has %s", got)
+	}
+}
+
+// formerLeader is a log whose end is told by a leader that was deposed while it was cut off, and does not know it yet.
+type formerLeader struct {
+	Log
+	mu      sync.Mutex
+	answers int // so many are its, -1: all
+}
+
+func (l *formerLeader) Bounds(ctx context.Context) (first, last uint64, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	first, last, err = l.Log.Bounds(ctx)
+	if l.answers != 0 {
+		l.answers--
+		last--
+	}
+	return first, last, err
+}
+
+// TestEndOfAFormerLeader: with other copies of the log, its loss is proved by an end that stays too short, not by an answer.
+func TestEndOfAFormerLeader(t *testing.T) {
+	for name, test := range map[string]struct {
+		answers int
+		after   time.Duration
+		want    error
+	}{
+		"it passes": {answers: 3},
+		"it stays":  {answers: -1, after: 50 * time.Millisecond, want: ErrDiverged},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			f.mustAppend("s-0", wire.NoStream, 1)
+			f.mustAppend("s-0", 1, 1)
+			f.close()
+			log := &formerLeader{Log: f.log, answers: test.answers}
+			s, err := Open(t.Context(), Config{Log: log, Dir: f.dir, LogID: f.logID, Layout: testLayout, Replicated: true, DivergedAfter: test.after})
+			if !errors.Is(err, test.want) {
+				t.Fatalf("opening: %v, want %v", err, test.want)
+			}
+			t.Cleanup(func() { _ = s.Close(context.WithoutCancel(t.Context())) })
+			f.Shard = s
+			if test.want == nil {
+				f.mustAppend("s-0", 2, 1)
+			} else if r := f.append("s-0", 2, 1); r.Code != wire.LogDiverged {
+				t.Errorf("an append is answered %v", r.Code)
+			}
+		})
 	}
 }

@@ -37,6 +37,7 @@ type Config struct {
 	Closed func(session uint64)
 
 	Window            int           // frames in flight, default 1
+	DivergedAfter     time.Duration // a replicated log that is said to end before what was acknowledged has lost it when that stays so for this long, default 30 s
 	FrameBytesMax     int           // default 256 KiB; 2 MiB in plain and table topics
 	QueueBytesMax     int           // appends waiting for the sequencer, default 64 MiB
 	LagBytesMax       int           // committed frames waiting for segments and index, with what they take beside their batches, default 64 MiB
@@ -65,6 +66,7 @@ func (c Config) withDefaults() Config {
 		c.Closed = func(uint64) {}
 	}
 	orDefault(&c.Window, 1)
+	orDefault(&c.DivergedAfter, 30*time.Second)
 	orDefault(&c.QueueBytesMax, 64<<20)
 	orDefault(&c.LagBytesMax, 64<<20)
 	orDefault(&c.HeadsMax, 4<<20)
@@ -109,12 +111,13 @@ type Shard struct {
 	retention  *retention // nil in a versioned topic
 
 	// Of the sequencer's goroutine.
-	session   Session // nil while there is none
-	sessionID uint64
-	open      bool // Opened was called for the session, Closed not yet
-	published time.Time
-	anchored  bool // the log was compared with the index's watermark
-	draining  bool // no session opens any more
+	session    Session // nil while there is none
+	sessionID  uint64
+	open       bool // Opened was called for the session, Closed not yet
+	published  time.Time
+	anchored   bool      // the log was compared with the index's watermark
+	shortSince time.Time // the log is said to end before what was acknowledged, zero: it is not
+	draining   bool      // no session opens any more
 
 	mu     sync.Mutex
 	inbox  inbox
