@@ -56,6 +56,9 @@ type Config struct {
 	// wrapLog stands between the sequencers of a topic and the engine. Nil: nothing does.
 	wrapLog func(topic string, log shard.Log) shard.Log
 
+	// window is how many frames of a shard are in flight. Default 1.
+	window int
+
 	// Logger receives the node's log. Default: discards.
 	Logger *slog.Logger
 }

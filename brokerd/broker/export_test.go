@@ -8,6 +8,9 @@ import (
 // WrapLog puts something between the sequencers of a topic and the engine.
 func WrapLog(cfg *Config, wrap func(topic string, log shard.Log) shard.Log) { cfg.wrapLog = wrap }
 
+// Window has shards publish so many frames before the first is acknowledged.
+func Window(cfg *Config, frames int) { cfg.window = frames }
+
 // SequencerError is an answer of the catalogue's sequencer.
 func SequencerError(code wire.Code) error { return &sequencerError{code: code} }
 

@@ -138,6 +138,7 @@ func (s *shards) open(ctx context.Context, t topics.Topic, i int, retention *sha
 		LogID:    t.LogID,
 		Layout:   layoutOf(t, i),
 		HeadsMax: s.HeadsMax,
+		Window:   s.window,
 
 		Kind:         t.Kind,
 		Retention:    retention,

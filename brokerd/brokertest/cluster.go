@@ -251,6 +251,9 @@ func (c *Nodes) Broker(i int) *broker.Broker { return c.nodes[i].broker }
 // Client speaks to one node of those in the test's process.
 func (c *Nodes) Client(i int) *commitlog.Client { return c.nodes[i].broker.Client() }
 
+// Dir is where a node keeps all that it has.
+func (c *Nodes) Dir(i int) string { return c.nodes[i].cfg.Dir }
+
 // URL is where clients reach one node.
 func (c *Nodes) URL(i int) string { return "nats://" + c.nodes[i].cfg.Listen }
 
