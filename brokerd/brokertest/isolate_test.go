@@ -11,6 +11,7 @@ import (
 
 // TestIsolatedLeader cuts the leader off: its clients are refused soon, those of the others go on, and once healed it has what they stored.
 func TestIsolatedLeader(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := brokertest.Cluster(t, 3)
 	topic, err := c.Client(0).CreateTopic(t.Context(), commitlog.TopicConfig{Name: "events", Partitions: 1})
 	if err != nil {

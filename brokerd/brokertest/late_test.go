@@ -61,6 +61,7 @@ func (d *detour) arrive() error {
 // TestLateAttempt delays the first attempt of an append to a stream that must exist until the second was refused and the stream is there. The client cannot
 // say that nothing was stored: the first attempt may still be, and is.
 func TestLateAttempt(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := brokertest.Cluster(t, 3)
 	topic, err := c.Client(0).CreateTopic(t.Context(), commitlog.TopicConfig{Name: "events", Partitions: 1})
 	if err != nil {

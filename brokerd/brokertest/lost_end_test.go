@@ -15,6 +15,7 @@ import (
 // TestCopyWithoutItsEnd has the disk of a node lose the end of its copies of the log, and nothing of the segments and indexes that were built on it, as a loss of
 // power may when a disk lies about syncs. The node fetches what it lost before it serves, and then leads shards whose indexes equal the log.
 func TestCopyWithoutItsEnd(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := brokertest.Cluster(t, 3, brokertest.Processes())
 	client := dial(t, c.URLs())
 	topic, err := client.CreateTopic(t.Context(), commitlog.TopicConfig{Name: "events", Partitions: 6, Shards: 6})

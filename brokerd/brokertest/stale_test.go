@@ -107,6 +107,7 @@ func (s *session) fetch(r wire.FetchRequest) (wire.FetchResponse, bool) {
 // TestReadsOfIsolatedLeader cuts a leader off and has the others store more. Whoever has seen that, or asks strictly, is not answered from what the former
 // leader has.
 func TestReadsOfIsolatedLeader(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := brokertest.Cluster(t, 3)
 	table, err := c.Client(0).CreateTopic(t.Context(), commitlog.TopicConfig{Name: "prices", Kind: commitlog.Table, Partitions: 1, Shards: 1})
 	if err != nil {
