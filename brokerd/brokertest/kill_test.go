@@ -46,6 +46,21 @@ func newTold() *told {
 	return &told{stored: map[uuid.UUID]place{}, indefinite: map[uuid.UUID]bool{}, refused: map[uuid.UUID]bool{}, failures: map[string]int{}, progress: make(chan struct{}, 1)}
 }
 
+// begin starts n writers, each with a client. What it returns ends them, and may be called more than once.
+func (w *told) begin(t *testing.T, topic commitlog.Topic, n int, client func(writer int) *commitlog.Client) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	for i := range n {
+		of := client(i)
+		group.Go(func() { w.write(ctx, of, topic, i) })
+	}
+	return func() {
+		cancel()
+		group.Wait()
+	}
+}
+
 // write appends to streams of its own and to shared ones, until ctx ends.
 func (w *told) write(ctx context.Context, client *commitlog.Client, topic commitlog.Topic, writer int) {
 	versions := map[string]int64{}
@@ -173,12 +188,8 @@ func TestKillLeader(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := newTold()
-	ctx, stop := context.WithCancel(t.Context())
+	stop := w.begin(t, topic, 16, func(int) *commitlog.Client { return client })
 	defer stop()
-	var group sync.WaitGroup
-	for i := range 16 {
-		group.Go(func() { w.write(ctx, client, topic, i) })
-	}
 	var resumed []time.Duration
 	for range rounds(3, 50) {
 		w.await(t, 50+rand.IntN(100))
@@ -200,7 +211,6 @@ func TestKillLeader(t *testing.T) {
 		c.Start()
 	}
 	stop()
-	group.Wait()
 	slices.Sort(resumed)
 	t.Logf("%d events acknowledged, %d indefinite, %d refused; writes resumed after %v", len(w.stored), len(w.indefinite), len(w.refused), resumed)
 	t.Logf("failures: %v", w.failures)

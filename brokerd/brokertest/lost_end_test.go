@@ -1,10 +1,8 @@
 package brokertest_test
 
 import (
-	"context"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,12 +21,8 @@ func TestCopyWithoutItsEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := newTold()
-	ctx, stop := context.WithCancel(t.Context())
+	stop := w.begin(t, topic, 4, func(int) *commitlog.Client { return client })
 	defer stop()
-	var group sync.WaitGroup
-	for i := range 4 {
-		group.Go(func() { w.write(ctx, client, topic, i) })
-	}
 	w.await(t, 100)
 	const node, other = 1, 2
 	log, saved := filepath.Join(c.Dir(node), "log"), t.TempDir()
@@ -65,7 +59,6 @@ func TestCopyWithoutItsEnd(t *testing.T) {
 	eventually(t, 60*time.Second, "the node leads some of the shards", func() bool { return leads() > 0 })
 	w.await(t, 100)
 	stop()
-	group.Wait()
 	t.Logf("%d events acknowledged, %d indefinite; the node leads %d of 6 shards", len(w.stored), len(w.indefinite), leads())
 	if len(w.failures) > 0 {
 		t.Errorf("appends failed: %v", w.failures)

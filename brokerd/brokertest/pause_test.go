@@ -1,10 +1,8 @@
 package brokertest_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -43,12 +41,8 @@ func pauseLeader(t *testing.T, c *brokertest.Nodes, client *commitlog.Client, to
 		}
 	}
 	w := newTold()
-	ctx, stop := context.WithCancel(t.Context())
+	stop := w.begin(t, topic, 8, func(int) *commitlog.Client { return there })
 	defer stop()
-	var group sync.WaitGroup
-	for i := range 8 {
-		group.Go(func() { w.write(ctx, there, topic, i) })
-	}
 	w.await(t, 50)
 
 	c.Signal(paused, syscall.SIGSTOP)
@@ -91,7 +85,6 @@ func pauseLeader(t *testing.T, c *brokertest.Nodes, client *commitlog.Client, to
 	drained := len(w.progress)
 	w.await(t, 50+drained)
 	stop()
-	group.Wait()
 	t.Logf("%d events acknowledged, %d indefinite; failures: %v", len(w.stored), len(w.indefinite), w.failures)
 	w.checkOwn(t, elsewhere, topic)
 	return version + 1

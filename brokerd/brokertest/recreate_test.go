@@ -1,9 +1,7 @@
 package brokertest_test
 
 import (
-	"context"
 	"errors"
-	"sync"
 	"testing"
 
 	"github.com/strandlog/strand/brokerd/brokertest"
@@ -24,16 +22,7 @@ func TestRecreateTopic(t *testing.T) {
 	}
 	begin := func(topic commitlog.Topic) (w *told, stop func()) {
 		w = newTold()
-		ctx, cancel := context.WithCancel(t.Context())
-		var group sync.WaitGroup
-		for i := range 8 {
-			writer := c.Client(i % c.Size())
-			group.Go(func() { w.write(ctx, writer, topic, i) })
-		}
-		return w, sync.OnceFunc(func() {
-			cancel()
-			group.Wait()
-		})
+		return w, w.begin(t, topic, 8, func(i int) *commitlog.Client { return c.Client(i % c.Size()) })
 	}
 	old := create()
 	before, stop := begin(old)
