@@ -98,17 +98,27 @@ func (n *node) close() error {
 
 // profiled runs fn with a CPU profile of client and broker, when profiles are asked for.
 func (n *node) profiled(dir, name string, fn func() error) error {
+	return profiled(dir, name, map[string]*process.Child{"broker": n.child}, fn)
+}
+
+// profiled runs fn with a CPU profile of this process and of brokers, by name, when profiles are asked for.
+func profiled(dir, name string, brokers map[string]*process.Child, fn func() error) error {
 	if dir == "" {
 		return fn()
 	}
-	if _, err := n.child.Ask(fmt.Sprintf("profile %s/%s-broker.pprof", dir, name)); err != nil {
-		return err
+	for of, child := range brokers {
+		if _, err := child.Ask(fmt.Sprintf("profile %s/%s-%s.pprof", dir, name, of)); err != nil {
+			return err
+		}
 	}
 	own := &process.Profiler{}
 	if err := own.Start(fmt.Sprintf("%s/%s-client.pprof", dir, name)); err != nil {
 		return err
 	}
-	err := fn()
-	_, asked := n.child.Ask("profile")
-	return errors.Join(err, own.Stop(), asked)
+	errs := []error{fn(), own.Stop()}
+	for _, child := range brokers {
+		_, err := child.Ask("profile")
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }

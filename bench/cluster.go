@@ -23,7 +23,7 @@ func replicatedRows() []row {
 	const writers = 64
 	base := fmt.Sprintf("append/cond/%dw/r3", writers)
 	return []row{{
-		name: base, group: base, peers: []string{"jetstream"},
+		name: base, group: base, peers: []string{"jetstream", "engine"},
 		what:    fmt.Sprintf("conditional appends of 1 event to 3 nodes, %d goroutines on one connection to the leader, 10k streams, 1 partition", writers),
 		columns: []column{{unit: "events/s", targets: []target{{system: "jetstream", limit: 8}}}},
 		probe:   replicatedProbe(writers, 1),
@@ -58,7 +58,11 @@ func replicatedProbe(writers, connections int) func(*strand) workload.Prober {
 					return workload.Result{}, err
 				}
 			}
-			done, err := s.append(ctx, clients, *topic, writers, task, versions)
+			var done workload.Done
+			err := profiled(s.profiles, profileName(task.Bench), s.cluster.roles(*topic), func() (err error) {
+				done, err = s.append(ctx, clients, *topic, writers, task, versions)
+				return err
+			})
 			return workload.Result{Values: []float64{done.PerSecond()}, Note: "R3 fsync on each node, tcp 256B; partitions=1; " + done.Quantiles()}, err
 		}
 	}
@@ -120,6 +124,19 @@ func (c *cluster) create(ctx context.Context, name string) (commitlog.Topic, err
 	}
 	defer func() { _ = client.Close() }()
 	return client.CreateTopic(ctx, commitlog.TopicConfig{Name: name, Partitions: 1, Shards: 1, Replicas: clusterSize})
+}
+
+// roles are the nodes by what they are to a topic of one shard.
+func (c *cluster) roles(topic commitlog.Topic) map[string]*process.Child {
+	roles := map[string]*process.Child{}
+	for i, n := range c.nodes {
+		if nodeName(i) == topic.Partitions[0].Leader {
+			roles["leader"] = n
+		} else {
+			roles["replica-"+nodeName(i)] = n
+		}
+	}
+	return roles
 }
 
 // dial connects to the node that leads a topic of one shard.

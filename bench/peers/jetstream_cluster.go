@@ -140,6 +140,14 @@ func (c *natsCluster) close() error {
 	return errors.Join(errs...)
 }
 
+// startCluster starts the servers that everything with copies shares.
+func (p *natsPeer) startCluster(ctx context.Context) (err error) {
+	if p.cluster == nil {
+		p.cluster, err = startNATSCluster(ctx, p.path("cluster"))
+	}
+	return err
+}
+
 // clusterProbers do what appendProbers do, on three servers.
 func (p *natsPeer) clusterProbers() map[string]workload.Prober {
 	const writers = 64
@@ -150,12 +158,8 @@ func (p *natsPeer) clusterProbers() map[string]workload.Prober {
 		var nodes []*natsNode
 		var last []uint64
 		probers[fmt.Sprintf("append/cond/%dw/r3%s", writers, suffix)] = func(ctx context.Context, task workload.Task) (workload.Result, error) {
-			if p.cluster == nil {
-				c, err := startNATSCluster(ctx, p.path("cluster"))
-				if err != nil {
-					return workload.Result{}, err
-				}
-				p.cluster = c
+			if err := p.startCluster(ctx); err != nil {
+				return workload.Result{}, err
 			}
 			if nodes == nil {
 				connected, err := p.cluster.connect(ctx, name, connections)

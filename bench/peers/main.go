@@ -33,6 +33,7 @@ func run(ctx context.Context, args []string) error {
 		return errors.New("bench runs this program: peers SYSTEM DIRECTORY")
 	}
 	start, ok := map[string]func(ctx context.Context, dir string) (*peer, error){
+		"engine":    newEngine,
 		"jetstream": newJetStream,
 		"postgres":  newPostgres,
 		"sqlite":    newSQLite,

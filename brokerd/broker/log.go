@@ -70,6 +70,8 @@ func damaged(err error) error {
 	return err
 }
 
+var errConnectionLost = errors.New("the connection to the engine was lost")
+
 // engineSession publishes under an inbox of its own, over one connection, and takes the engine's answers over another: on an in-process
 // connection, frames and answers would wait for each other.
 type engineSession struct {
@@ -79,8 +81,8 @@ type engineSession struct {
 }
 
 func (l engineLog) Session(_ uint64, acks func(shard.Ack)) (shard.Session, error) {
-	lost := nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-		acks(shard.Ack{Err: fmt.Errorf("the connection to the engine was lost: %w", err)})
+	lost := nats.DisconnectErrHandler(func(_ *nats.Conn, why error) {
+		acks(shard.Ack{Err: errors.Join(errConnectionLost, why)}) // it may not know why
 	})
 	publish, err := l.engine.LogConn(lost)
 	if err != nil {
