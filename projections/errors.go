@@ -10,15 +10,16 @@ import (
 
 // The identities of this package's errors, for errors.Is. Those with details come as the struct that is named beside them.
 var (
-	ErrHandler     = errors.New("projections: a handler refused an event")                    // *HandlerError
-	ErrFenced      = errors.New("projections: the partition has another owner")               // *FencedError
-	ErrInvalid     = errors.New("projections: the projection is not valid")                   // *InvalidError
-	ErrSinkInUse   = errors.New("projections: the sink belongs to another projection")        //
-	ErrStopTimeout = errors.New("projections: a handler did not finish in time for the stop") //
-	ErrUnusable    = errors.New("projections: the sink cannot take any event")                // *UnusableError
-	ErrTransient   = errors.New("projections: the sink may succeed if it is asked again")     // *TransientError
-	ErrLogDiverged = commitlog.ErrLogDiverged                                                 // *DivergedError
-	ErrUnreachable = eventstore.ErrUnreachable                                                // *eventstore.UnreachableError
+	ErrHandler           = errors.New("projections: a handler refused an event")                    // *HandlerError
+	ErrFenced            = errors.New("projections: the partition has another owner")               // *FencedError
+	ErrInvalid           = errors.New("projections: the projection is not valid")                   // *InvalidError
+	ErrSinkInUse         = errors.New("projections: the sink belongs to another projection")        //
+	ErrStopTimeout       = errors.New("projections: a handler did not finish in time for the stop") //
+	ErrUnusable          = errors.New("projections: the sink cannot take any event")                // *UnusableError
+	ErrTransient         = errors.New("projections: the sink may succeed if it is asked again")     // *TransientError
+	ErrUnknownProjection = errors.New("projections: no such projection")                            // *UnknownProjectionError
+	ErrLogDiverged       = commitlog.ErrLogDiverged                                                 // *DivergedError
+	ErrUnreachable       = eventstore.ErrUnreachable                                                // *eventstore.UnreachableError
 )
 
 // HandlerError stops a worker: the event at Position has no effect in the sink, and everything before it in its partition has.

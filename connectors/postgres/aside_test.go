@@ -27,18 +27,18 @@ func TestSetAsideAgain(t *testing.T) {
 		if err := projections.CatchUp(ctx, store, p, sink, projections.OnError(policy, 1)); err != nil {
 			t.Fatal(err)
 		}
-		before, err := postgres.Parked(ctx, pool, p.ID())
+		before, err := postgres.NewAdmin(pool).Parked(ctx, p.ID())
 		if err != nil {
 			t.Fatal(err)
 		}
 		at := before[0].Partition
-		if err := postgres.SetCheckpoints(ctx, pool, p.ID(), map[int32]int64{at: before[0].Offset}); err != nil {
+		if err := postgres.NewAdmin(pool).SetCheckpoints(ctx, p.ID(), map[int32]int64{at: before[0].Offset}); err != nil {
 			t.Fatal(err)
 		}
 		if err := projections.CatchUp(ctx, store, p, sink, projections.OnError(policy, 1)); err != nil {
 			t.Fatal(err)
 		}
-		after, err := postgres.Parked(ctx, pool, p.ID())
+		after, err := postgres.NewAdmin(pool).Parked(ctx, p.ID())
 		if err != nil || len(after) != len(before) || after[0].Reason == "" {
 			t.Errorf("policy %v: first %+v, then %+v, %v", policy, before, after, err)
 		}

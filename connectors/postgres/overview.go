@@ -2,43 +2,21 @@ package postgres
 
 import (
 	"context"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/strandlog/strand/projections"
 )
 
-// Overview is what a database knows of a projection version.
-type Overview struct {
-	ID         projections.ID
-	Source     projections.Source // zero: no worker has claimed a partition yet
-	Live       bool               // it is the one that readers see
-	Created    time.Time
-	Partitions []Progress // those that a worker has claimed at some time, in order
-
-	Waiting int64 // events that were set aside, and those that wait behind them
-	Skipped int64 // events that were set aside for the record
-}
-
-// Progress is how far a partition is projected.
-type Progress struct {
-	Partition int32
-	Next      int64  // the effects of all records below it are there
-	Epoch     uint64 // of its owner's assignment
-	Updated   time.Time
-}
-
-// List shows all projection versions of a database, by name and version, as they are at one moment.
-func List(ctx context.Context, pool *pgxpool.Pool) ([]Overview, error) {
-	if err := newDatabase(pool, nil).check(ctx); err != nil {
+// List implements [projections.Admin]: all are as they are at one moment.
+func (a *Admin) List(ctx context.Context) ([]projections.Overview, error) {
+	if err := a.database.check(ctx); err != nil {
 		return nil, err
 	}
-	var all []Overview
-	err := pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	var all []projections.Overview
+	err := pgx.BeginTxFunc(ctx, a.database.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			SELECT p.name, p.version, p.topic, p.topic_id, p.log_id, p.created, l.version IS NOT NULL, coalesce(w.waiting, 0), coalesce(w.skipped, 0)
+			SELECT p.name, p.version, p.topic, p.topic_id, p.log_id, p.created, p.paused, l.version IS NOT NULL, coalesce(w.waiting, 0), coalesce(w.skipped, 0)
 			FROM strand.projections p
 			LEFT JOIN strand.live l ON l.name = p.name AND l.version = p.version
 			LEFT JOIN (
@@ -57,10 +35,10 @@ func List(ctx context.Context, pool *pgxpool.Pool) ([]Overview, error) {
 	return all, classified(err)
 }
 
-func scanOverview(row pgx.CollectableRow) (o Overview, err error) {
+func scanOverview(row pgx.CollectableRow) (o projections.Overview, err error) {
 	var topic *string
 	var topicID, logID *uuid.UUID
-	err = row.Scan(&o.ID.Name, &o.ID.Version, &topic, &topicID, &logID, &o.Created, &o.Live, &o.Waiting, &o.Skipped)
+	err = row.Scan(&o.ID.Name, &o.ID.Version, &topic, &topicID, &logID, &o.Created, &o.Paused, &o.Live, &o.Waiting, &o.Skipped)
 	if topic != nil {
 		o.Source = projections.Source{Topic: *topic, TopicID: *topicID, LogID: *logID}
 	}
@@ -68,8 +46,8 @@ func scanOverview(row pgx.CollectableRow) (o Overview, err error) {
 }
 
 // progress adds the partitions to the versions that they belong to.
-func progress(ctx context.Context, tx pgx.Tx, all []Overview) error {
-	of := make(map[projections.ID]*Overview, len(all))
+func progress(ctx context.Context, tx pgx.Tx, all []projections.Overview) error {
+	of := make(map[projections.ID]*projections.Overview, len(all))
 	for i := range all {
 		of[all[i].ID] = &all[i]
 	}
@@ -80,7 +58,7 @@ func progress(ctx context.Context, tx pgx.Tx, all []Overview) error {
 	defer rows.Close()
 	for rows.Next() {
 		var id projections.ID
-		var p Progress
+		var p projections.PartitionOverview
 		var epoch int64
 		if err := rows.Scan(&id.Name, &id.Version, &p.Partition, &p.Next, &epoch, &p.Updated); err != nil {
 			return err

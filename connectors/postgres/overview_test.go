@@ -16,11 +16,11 @@ import (
 )
 
 func TestList(t *testing.T) {
-	if _, err := postgres.List(t.Context(), pgtest.Pool(t)); !errors.Is(err, migrations.ErrPending) {
+	if _, err := postgres.NewAdmin(pgtest.Pool(t)).List(t.Context()); !errors.Is(err, migrations.ErrPending) {
 		t.Errorf("of an empty database: %v", err)
 	}
 	pool := open(t)
-	if all, err := postgres.List(t.Context(), pool); err != nil || len(all) != 0 {
+	if all, err := postgres.NewAdmin(pool).List(t.Context()); err != nil || len(all) != 0 {
 		t.Errorf("of a new database: %+v, %v", all, err)
 	}
 	sink := postgres.NewSink(pool)
@@ -49,15 +49,15 @@ func TestList(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want := []postgres.Overview{
-		{ID: first, Source: source, Live: true, Waiting: 4, Skipped: 2, Partitions: []postgres.Progress{{Partition: 0, Next: 10, Epoch: 7}, {Partition: 1, Next: 11, Epoch: 7}}},
+	want := []projections.Overview{
+		{ID: first, Source: source, Live: true, Waiting: 4, Skipped: 2, Partitions: []projections.PartitionOverview{{Partition: 0, Next: 10, Epoch: 7}, {Partition: 1, Next: 11, Epoch: 7}}},
 		{ID: second},
 	}
-	all, err := postgres.List(t.Context(), pool)
+	all, err := postgres.NewAdmin(pool).List(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want, all, cmpopts.IgnoreFields(postgres.Overview{}, "Created"), cmpopts.IgnoreFields(postgres.Progress{}, "Updated")); diff != "" {
+	if diff := cmp.Diff(want, all, cmpopts.IgnoreFields(projections.Overview{}, "Created"), cmpopts.IgnoreFields(projections.PartitionOverview{}, "Updated")); diff != "" {
 		t.Error(diff)
 	}
 	if all[0].Created.IsZero() || all[0].Partitions[0].Updated.IsZero() {

@@ -6,7 +6,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/strandlog/strand/projections"
 )
 
@@ -24,26 +23,8 @@ func collectParked(rows pgx.Rows, err error) ([]projections.ParkedEvent, error) 
 	return all, classified(err)
 }
 
-// Parked lists the events of a projection version that were set aside, by partition and offset.
-func Parked(ctx context.Context, pool *pgxpool.Pool, p projections.ID) ([]projections.ParkedEvent, error) {
-	return readParked(ctx, pool, p)
-}
-
 func readParked(ctx context.Context, from querier, p projections.ID) ([]projections.ParkedEvent, error) {
 	return collectParked(from.Query(ctx, "SELECT "+parkingColumns+` FROM strand.parked WHERE projection = $1 AND version = $2 ORDER BY partition, "offset"`, p.Name, p.Version))
-}
-
-// Retry asks for another attempt at the events of a stream that wait. The worker that has its partition makes it, in order, within a second or so. It says
-// how many wait.
-func Retry(ctx context.Context, pool *pgxpool.Pool, p projections.ID, stream string) (events int64, err error) {
-	tag, err := pool.Exec(ctx, "UPDATE strand.parked SET retry = true WHERE projection = $1 AND version = $2 AND stream = $3 AND NOT skipped", p.Name, p.Version, stream)
-	return tag.RowsAffected(), classified(err)
-}
-
-// Drop forgets the events of a stream that were set aside: they never have their effect. The next ones of the stream do, again. It says how many there were.
-func Drop(ctx context.Context, pool *pgxpool.Pool, p projections.ID, stream string) (events int64, err error) {
-	tag, err := pool.Exec(ctx, "DELETE FROM strand.parked WHERE projection = $1 AND version = $2 AND stream = $3", p.Name, p.Version, stream)
-	return tag.RowsAffected(), classified(err)
 }
 
 // Waiting implements [projections.Parking].

@@ -29,7 +29,7 @@ func TestPauseWaits(t *testing.T) {
 	appendNumbers(t, store, 0, 1, 1)
 	<-entered
 	time.AfterFunc(500*time.Millisecond, func() { close(release) })
-	if err := postgres.Pause(t.Context(), pool, p.ID()); err != nil {
+	if err := postgres.NewAdmin(pool).Pause(t.Context(), p.ID()); err != nil {
 		t.Fatal(err)
 	}
 	if n := number(t, pool, "SELECT count(*) FROM seen"); n != 1 {

@@ -64,7 +64,8 @@ func TestSinkIsASink(t *testing.T) {
 	projectionstest.Run(t, func(t *testing.T) projectionstest.Harness[pgx.Tx] {
 		pool := open(t)
 		return projectionstest.Harness[pgx.Tx]{
-			Sink: postgres.NewSink(pool),
+			Sink:  postgres.NewSink(pool),
+			Admin: postgres.NewAdmin(pool),
 			Add: func(ctx context.Context, tx pgx.Tx, key string, n int64) error {
 				// Without Setup there is no schema of the version, and after a reset there is none: the suite makes its table as it goes.
 				if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(1)`); err != nil {
@@ -90,7 +91,8 @@ func TestTableIsASink(t *testing.T) {
 	projectionstest.Run(t, func(t *testing.T) projectionstest.Harness[*projections.Rows[counter]] {
 		pool := open(t)
 		return projectionstest.Harness[*projections.Rows[counter]]{
-			Sink: postgres.NewTable[counter](pool),
+			Sink:  postgres.NewTable[counter](pool),
+			Admin: postgres.NewAdmin(pool),
 			Add: func(ctx context.Context, rows *projections.Rows[counter], key string, n int64) error {
 				row, err := rows.Row(ctx, key)
 				if err == nil {

@@ -135,7 +135,7 @@ func TestParkedExactly(t *testing.T) {
 		}
 	}
 	check(1)
-	parked, err := postgres.Parked(t.Context(), pool, p.ID())
+	parked, err := postgres.NewAdmin(pool).Parked(t.Context(), p.ID())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,19 +163,19 @@ func TestParkedExactly(t *testing.T) {
 	}
 	retry := func() {
 		t.Helper()
-		if n, err := postgres.Retry(t.Context(), pool, p.ID(), "account-7"); err != nil || n != events/streams-1 {
+		if n, err := postgres.NewAdmin(pool).Retry(t.Context(), p.ID(), "account-7"); err != nil || n != events/streams-1 {
 			t.Fatalf("asked for another attempt at %d events, %v", n, err)
 		}
 	}
 	retry()
 	eventually(t, "the refusal of another attempt", func() bool {
-		parked, err := postgres.Parked(t.Context(), pool, p.ID())
+		parked, err := postgres.NewAdmin(pool).Parked(t.Context(), p.ID())
 		return err == nil && parked[0].Attempts == 1 && !parked[1].Retry
 	})
 	cured.Store(true)
 	retry()
 	eventually(t, "the end of waiting", func() bool {
-		parked, err := postgres.Parked(t.Context(), pool, p.ID())
+		parked, err := postgres.NewAdmin(pool).Parked(t.Context(), p.ID())
 		return err == nil && len(parked) == 0
 	})
 	check(events / streams)
@@ -233,10 +233,10 @@ func TestBlueGreen(t *testing.T) {
 	if err := projections.CatchUp(t.Context(), store, green, postgres.NewTable[counted](pool)); err != nil {
 		t.Fatal(err)
 	}
-	if live, err := postgres.Live(t.Context(), pool, "sums"); err != nil || live != 1 {
+	if live, err := postgres.NewAdmin(pool).Live(t.Context(), "sums"); err != nil || live != 1 {
 		t.Fatalf("before the switch version %d is live, %v", live, err)
 	}
-	if err := postgres.Switch(t.Context(), pool, green.ID()); err != nil {
+	if err := postgres.NewAdmin(pool).Switch(t.Context(), green.ID()); err != nil {
 		t.Fatal(err)
 	}
 	close(stop)
@@ -331,13 +331,13 @@ func TestPause(t *testing.T) {
 	store, pool := openStore(t), open(t)
 	p := projections.Define("sums", projections.Fold(func(l *listed, e eventstore.Recorded[numbered]) { l.Sum += int64(e.Data.N) }))
 	sink := postgres.NewTable[listed](pool)
-	if err := postgres.Pause(t.Context(), pool, p.ID()); !errors.Is(err, postgres.ErrUnknownProjection) {
+	if err := postgres.NewAdmin(pool).Pause(t.Context(), p.ID()); !errors.Is(err, projections.ErrUnknownProjection) {
 		t.Errorf("pausing what is not there: %v", err)
 	}
 	appendNumbers(t, store, 0, 10, 1)
 	run(t, store, p, sink)
 	await(t, store, p, sink)
-	if err := postgres.Pause(t.Context(), pool, p.ID()); err != nil {
+	if err := postgres.NewAdmin(pool).Pause(t.Context(), p.ID()); err != nil {
 		t.Fatal(err)
 	}
 	appended, err := store.Append(t.Context(), "account-0", eventstore.Any, numbered{1000})
@@ -349,7 +349,7 @@ func TestPause(t *testing.T) {
 	if err := projections.Await(short, p, sink, appended.Position); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("while it is paused, waiting ended with %v", err)
 	}
-	if err := postgres.Resume(t.Context(), pool, p.ID()); err != nil {
+	if err := postgres.NewAdmin(pool).Resume(t.Context(), p.ID()); err != nil {
 		t.Fatal(err)
 	}
 	await(t, store, p, sink)
@@ -376,7 +376,7 @@ func TestSetCheckpoints(t *testing.T) {
 	}
 	for _, step := range []struct{ at, sum int64 }{{-1, 10}, {0, 20}, {3, 24}, {4, 24}} {
 		if step.at >= 0 {
-			if err := postgres.SetCheckpoints(t.Context(), pool, p.ID(), map[int32]int64{partition: step.at}); err != nil {
+			if err := postgres.NewAdmin(pool).SetCheckpoints(t.Context(), p.ID(), map[int32]int64{partition: step.at}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -443,7 +443,7 @@ func TestMissingTableParksNothing(t *testing.T) {
 	if !errors.Is(err, projections.ErrUnusable) || !strings.Contains(err.Error(), "nowhere") {
 		t.Errorf("Run ended with %v", err)
 	}
-	if parked, err := postgres.Parked(t.Context(), pool, p.ID()); err != nil || len(parked) != 0 {
+	if parked, err := postgres.NewAdmin(pool).Parked(t.Context(), p.ID()); err != nil || len(parked) != 0 {
 		t.Errorf("parked are %+v, %v", parked, err)
 	}
 }

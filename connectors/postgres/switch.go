@@ -5,19 +5,21 @@ import (
 	"errors"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/strandlog/strand/projections"
 )
 
 // Switch has readers see a version of a projection: the views of schema NAME show its tables from then on, all of them at once. They lose whatever was
 // granted on the views of before.
-func Switch(ctx context.Context, pool *pgxpool.Pool, p projections.ID) error {
-	return newDatabase(pool, nil).within(ctx, func(tx pgx.Tx) error { return show(ctx, tx, p) })
+func (a *Admin) Switch(ctx context.Context, p projections.ID) error {
+	if err := a.known(ctx, p); err != nil {
+		return err
+	}
+	return a.database.within(ctx, func(tx pgx.Tx) error { return show(ctx, tx, p) })
 }
 
 // Live is the version of a projection that readers see: 0 when there is none yet.
-func Live(ctx context.Context, pool *pgxpool.Pool, name string) (version int, err error) {
-	err = pool.QueryRow(ctx, "SELECT version FROM strand.live WHERE name = $1", name).Scan(&version)
+func (a *Admin) Live(ctx context.Context, name string) (version int, err error) {
+	err = a.database.pool.QueryRow(ctx, "SELECT version FROM strand.live WHERE name = $1", name).Scan(&version)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, nil
 	}

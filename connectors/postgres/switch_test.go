@@ -20,7 +20,7 @@ func TestForeignViewsStay(t *testing.T) {
 		if err := projections.CatchUp(t.Context(), store, p, postgres.NewTable[counter](pool)); err != nil {
 			t.Fatal(err)
 		}
-		if err := postgres.Switch(t.Context(), pool, p.ID()); err != nil {
+		if err := postgres.NewAdmin(pool).Switch(t.Context(), p.ID()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -55,6 +55,10 @@ func (l *lane[Row]) Commit(ctx context.Context, next projections.Mark, fn func(*
 		return errors.New("commit on a closed lane")
 	case next.Next < l.checkpoint.Next:
 		return fmt.Errorf("a checkpoint cannot go back from %d to %d", l.checkpoint.Next, next.Next)
+	case l.checkpoint.Paused: // is it still?
+		if err := l.look(ctx); err != nil {
+			return classified(err)
+		}
 	}
 	for {
 		rows := projections.NewRows(l.load)
@@ -75,7 +79,7 @@ func (l *lane[Row]) Commit(ctx context.Context, next projections.Mark, fn func(*
 			return classified(err)
 		}
 		if err := l.look(ctx); err != nil {
-			return err
+			return classified(err)
 		}
 	}
 }
@@ -148,7 +152,8 @@ func (l *lane[Row]) updates(rows *projections.Rows[Row]) (updates []commitlog.Up
 	return updates, nil
 }
 
-// look finds out why a commit was refused: an error when the lane has lost its partition, or when an earlier commit turns out to have taken place.
+// look finds out why a commit was refused: an error when the lane has lost its partition, when nothing is to be committed, or when an earlier commit turns out
+// to have taken place.
 func (l *lane[Row]) look(ctx context.Context) error {
 	var at checkpoint
 	newest, err := read(ctx, l.client, l.topic, checkpointKey(l.claim.Partition), &at)
@@ -159,10 +164,13 @@ func (l *lane[Row]) look(ctx context.Context) error {
 		return &projections.FencedError{Projection: l.claim.ID(), Partition: l.claim.Partition, Epoch: l.claim.Epoch, Owner: at.Epoch}
 	}
 	clear(l.rows) // some of them were changed by others, or moved by the cleaner
-	landed := at != l.checkpoint
+	landed := at.mark() != l.checkpoint.mark()
 	l.checkpoint, l.newest = at, newest
-	if landed {
+	switch {
+	case landed:
 		return &projections.TransientError{Err: errors.New("a commit whose outcome was unknown took place")}
+	case at.Paused:
+		return &projections.TransientError{Err: fmt.Errorf("projection %s is paused: brokerd projections resume has it go on", l.claim.ID())}
 	}
 	return nil
 }

@@ -45,6 +45,7 @@ type projection struct {
 	TopicID    uuid.UUID `json:"topicId,omitzero"`
 	LogID      uuid.UUID `json:"logId,omitzero"`
 	SetUp      bool      `json:"setUp,omitempty"`
+	Paused     bool      `json:"paused,omitempty"`     // so are the checkpoints, and those of partitions that are claimed for the first time
 	Generation int       `json:"generation"`           // of the rows
 	Partitions []int32   `json:"partitions,omitempty"` // that have a checkpoint
 }
@@ -60,6 +61,7 @@ type checkpoint struct {
 	Next     int64     `json:"next"`
 	LogEpoch uint64    `json:"logEpoch,omitempty"`
 	EventID  uuid.UUID `json:"eventId,omitzero"`
+	Paused   bool      `json:"paused,omitempty"` // nothing is committed
 }
 
 func (c checkpoint) mark() projections.Mark {
@@ -99,12 +101,24 @@ func read(ctx context.Context, client *commitlog.Client, t commitlog.Topic, key 
 	if err != nil {
 		return 0, classified(err)
 	}
-	if ok {
-		if err := json.Unmarshal(r.Value, v); err != nil {
-			return 0, fmt.Errorf("table: topic %q, key %q at offset %d: %w", t.Name, key, r.Offset, err)
-		}
+	return r.Offset, decode(t, r, ok, v)
+}
+
+// decode decodes the value of a record, if there is one.
+func decode(t commitlog.Topic, r commitlog.Record, ok bool, v any) error {
+	if !ok {
+		return nil
 	}
-	return r.Offset, nil
+	if err := json.Unmarshal(r.Value, v); err != nil {
+		return fmt.Errorf("table: topic %q, key %q at offset %d: %w", t.Name, r.Key, r.Offset, err)
+	}
+	return nil
+}
+
+// readAbout reads what a topic is about.
+func readAbout(ctx context.Context, client *commitlog.Client, t commitlog.Topic) (about projection, newest int64, err error) {
+	newest, err = read(ctx, client, t, []byte(projectionKey), &about)
+	return about, newest, err
 }
 
 // encoded is a value as it is stored.

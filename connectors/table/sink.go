@@ -32,8 +32,7 @@ func (s *Sink[Row]) Claim(ctx context.Context, c projections.Claim) (projections
 		return nil, err
 	}
 	for {
-		var about projection
-		aboutAt, err := read(ctx, s.client, t, []byte(projectionKey), &about)
+		about, aboutAt, err := readAbout(ctx, s.client, t)
 		if err != nil {
 			return nil, err
 		}
@@ -50,7 +49,7 @@ func (s *Sink[Row]) Claim(ctx context.Context, c projections.Claim) (projections
 		if c.Epoch < at.Epoch {
 			return nil, &projections.FencedError{Projection: c.ID(), Partition: c.Partition, Epoch: c.Epoch, Owner: at.Epoch}
 		}
-		at.Epoch, at.Lane = c.Epoch, at.Lane+1
+		at.Epoch, at.Lane, at.Paused = c.Epoch, at.Lane+1, about.Paused
 		about.Topic, about.TopicID, about.LogID = c.Topic, c.TopicID, c.LogID
 		if !slices.Contains(about.Partitions, c.Partition) {
 			about.Partitions = append(about.Partitions, c.Partition)
@@ -81,8 +80,7 @@ func (s *Sink[Row]) Setup(ctx context.Context, p projections.ID, fn func(*projec
 		return err
 	}
 	for {
-		var about projection
-		newest, err := read(ctx, s.client, t, []byte(projectionKey), &about)
+		about, newest, err := readAbout(ctx, s.client, t)
 		if err != nil || about.SetUp {
 			return err
 		}
@@ -117,13 +115,12 @@ func (s *Sink[Row]) Reset(ctx context.Context, p projections.ID) error {
 		return err
 	}
 	for {
-		var about projection
-		newest, err := read(ctx, s.client, t, []byte(projectionKey), &about)
+		about, newest, err := readAbout(ctx, s.client, t)
 		if err != nil {
 			return err
 		}
 		old := about.Generation
-		updates := []commitlog.Update{{Key: []byte(projectionKey), Value: encoded(projection{Generation: old + 1, Partitions: about.Partitions}), Newest: newest}}
+		updates := []commitlog.Update{{Key: []byte(projectionKey), Value: encoded(projection{Generation: old + 1, Partitions: about.Partitions, Paused: about.Paused}), Newest: newest}}
 		for _, partition := range about.Partitions {
 			var at checkpoint
 			newest, err := read(ctx, s.client, t, checkpointKey(partition), &at)
@@ -138,7 +135,7 @@ func (s *Sink[Row]) Reset(ctx context.Context, p projections.ID) error {
 				c.events, c.changed = nil, true
 			}
 			updates = append(append(updates, parked.updates(partition)...),
-				commitlog.Update{Key: checkpointKey(partition), Value: encoded(checkpoint{Epoch: at.Epoch, Lane: at.Lane + 1}), Newest: newest})
+				commitlog.Update{Key: checkpointKey(partition), Value: encoded(checkpoint{Epoch: at.Epoch, Lane: at.Lane + 1, Paused: at.Paused}), Newest: newest})
 		}
 		_, err = u.Update(ctx, updates...)
 		switch {
@@ -200,8 +197,8 @@ func (s *Sink[Row]) Get(ctx context.Context, p *projections.Projection[*projecti
 	if err != nil {
 		return row, false, err
 	}
-	var about projection
-	if _, err := read(ctx, s.client, t, []byte(projectionKey), &about); err != nil {
+	about, _, err := readAbout(ctx, s.client, t)
+	if err != nil {
 		return row, false, err
 	}
 	r, ok, err := s.client.Get(ctx, t, rowKey(about.Generation, key), commitlog.Strict())
@@ -220,8 +217,8 @@ func (s *Sink[Row]) All(ctx context.Context, p *projections.Projection[*projecti
 	if err != nil {
 		return nil, err
 	}
-	var about projection
-	if _, err := read(ctx, s.client, t, []byte(projectionKey), &about); err != nil {
+	about, _, err := readAbout(ctx, s.client, t)
+	if err != nil {
 		return nil, err
 	}
 	stored, err := s.stored(ctx, t, about.Generation)
@@ -343,8 +340,8 @@ func (s *Sink[Row]) watch(ctx context.Context, p projections.ID, tell func(proje
 		return err
 	}
 	// What is written from here on is read below; what is read before may be newer than its beginning, which does no harm.
-	var about projection
-	if _, err := read(ctx, s.client, t, []byte(projectionKey), &about); err != nil {
+	about, _, err := readAbout(ctx, s.client, t)
+	if err != nil {
 		return err
 	}
 	now := projections.Checkpoints{Source: about.source(), Partitions: map[int32]projections.Checkpoint{}}

@@ -37,10 +37,12 @@ type counter struct{ N int64 }
 // TestSinkIsASink holds it to the law.
 func TestSinkIsASink(t *testing.T) {
 	projectionstest.Run(t, func(t *testing.T) projectionstest.Harness[*projections.Rows[counter]] {
-		sink := table.New[counter](start(t).Client())
+		client := start(t).Client()
+		sink := table.New[counter](client)
 		named := projections.Define("counters", projections.Fold(func(*counter, eventstore.Recorded[counted]) {})).Version(3)
 		return projectionstest.Harness[*projections.Rows[counter]]{
-			Sink: sink,
+			Sink:  sink,
+			Admin: table.NewAdmin(client),
 			Add: func(ctx context.Context, rows *projections.Rows[counter], key string, n int64) error {
 				row, err := rows.Row(ctx, key)
 				if err == nil {
@@ -76,6 +78,7 @@ func TestProjection(t *testing.T) {
 		}
 		c.N += e.Data.N
 	}))
+	admin := table.NewAdmin(client)
 	sinks := []*table.Sink[counter]{table.New[counter](client), table.New[counter](client)}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, len(sinks))
@@ -102,17 +105,17 @@ func TestProjection(t *testing.T) {
 		}
 	}
 	await()
-	parked, err := sinks[0].Parked(t.Context(), p.ID())
+	parked, err := admin.Parked(t.Context(), p.ID())
 	if err != nil || len(parked) != 9 || parked[0].Stream != "counter-27" {
 		t.Fatalf("parked are %+v, %v", parked, err)
 	}
 	cured.Store(true)
-	if n, err := sinks[1].Retry(t.Context(), p.ID(), "counter-27"); err != nil || n != 9 {
+	if n, err := admin.Retry(t.Context(), p.ID(), "counter-27"); err != nil || n != 9 {
 		t.Fatalf("asked for another attempt at %d events, %v", n, err)
 	}
 	deadline := time.Now().Add(30 * time.Second)
 	for len(parked) > 0 {
-		if parked, err = sinks[0].Parked(t.Context(), p.ID()); err != nil || time.Now().After(deadline) {
+		if parked, err = admin.Parked(t.Context(), p.ID()); err != nil || time.Now().After(deadline) {
 			t.Fatalf("parked are still %+v, %v", parked, err)
 		}
 	}

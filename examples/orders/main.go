@@ -90,7 +90,7 @@ func (s *shop) run(ctx context.Context, broker, database string) error {
 	// The log is a new one: what an earlier run has left in your database belongs to another.
 	if err := cmp.Or(
 		s.table.Reset(ctx, orders.ID()), s.sink.Reset(ctx, revenue.ID()), s.sink.Reset(ctx, netRevenue.ID()),
-		postgres.Switch(ctx, s.pool, revenue.ID()), // the version that readers see
+		postgres.NewAdmin(s.pool).Switch(ctx, revenue.ID()), // the version that readers see
 	); err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (s *shop) run(ctx context.Context, broker, database string) error {
 	if err := s.awaitAll(ctx); err != nil {
 		return err
 	}
-	parked, err := postgres.Parked(ctx, s.pool, revenue.ID())
+	parked, err := postgres.NewAdmin(s.pool).Parked(ctx, revenue.ID())
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (s *shop) run(ctx context.Context, broker, database string) error {
 	if err := projections.CatchUp(ctx, s.store, netRevenue, s.sink); err != nil {
 		return err
 	}
-	if err := postgres.Switch(ctx, s.pool, netRevenue.ID()); err != nil {
+	if err := postgres.NewAdmin(s.pool).Switch(ctx, netRevenue.ID()); err != nil {
 		return err
 	}
 	return s.report(ctx, "revenue per day, rebuilt without what was paid back", "SELECT day::text, cents FROM example_revenue.days ORDER BY day")

@@ -20,14 +20,20 @@ type Harness[T any] struct {
 
 	// Counters reads all counters outside any commit.
 	Counters func(ctx context.Context) (map[string]int64, error)
+
+	// Admin steers the sink from outside. Nil: nobody can, because the sink is [projections.Private].
+	Admin projections.Admin
+}
+
+// check is one article of the law.
+type check[T any] struct {
+	name string
+	run  func(*subject[T], *testing.T)
 }
 
 // Run runs the suite. open gives a harness with an empty sink; what it needs is released by t.Cleanup.
 func Run[T any](t *testing.T, open func(t *testing.T) Harness[T]) {
-	for _, test := range []struct {
-		name string
-		run  func(*subject[T], *testing.T)
-	}{
+	checks := []check[T]{
 		{"a new sink is empty", (*subject[T]).testEmpty},
 		{"effect and checkpoint are committed together", (*subject[T]).testCommit},
 		{"an error of the handlers keeps nothing", (*subject[T]).testHandlerError},
@@ -50,8 +56,20 @@ func Run[T any](t *testing.T, open func(t *testing.T) Harness[T]) {
 		{"a reset clears everything but the epochs", (*subject[T]).testReset},
 		{"a reset fences", (*subject[T]).testResetFences},
 		{"a worker with crashes equals the count outside", (*subject[T]).testCrashes},
-	} {
-		t.Run(test.name, func(t *testing.T) { test.run(&subject[T]{Harness: open(t)}, t) })
+	}
+	if open(t).Admin != nil {
+		checks = append(checks, []check[T]{
+			{"operators see how far it is", (*subject[T]).testList},
+			{"operators are told what is not there", (*subject[T]).testUnknown},
+			{"a paused projection commits nothing", (*subject[T]).testPause},
+			{"a reset does not resume", (*subject[T]).testPauseReset},
+			{"a pause waits for the commit under way, or puts it off", (*subject[T]).testPauseUnderWay},
+			{"checkpoints can be set, and that fences", (*subject[T]).testSetCheckpoints},
+			{"operators see what is parked, and retry or drop it", (*subject[T]).testParked},
+		}...)
+	}
+	for _, check := range checks {
+		t.Run(check.name, func(t *testing.T) { check.run(&subject[T]{Harness: open(t)}, t) })
 	}
 }
 
