@@ -12,7 +12,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
-	"github.com/strandlog/strand/connectors/postgres"
 	"github.com/strandlog/strand/migrations"
 	"github.com/strandlog/strand/projections"
 )
@@ -165,26 +164,4 @@ func unreached(err error) string {
 		return lookup.Error()
 	}
 	return err.Error()
-}
-
-// completeProjections completes the name of a projection, by asking the database. One that does not answer at once completes nothing.
-func (d *database) completeProjections(cmd *cobra.Command, args []string, _ string) (names []cobra.Completion, _ cobra.ShellCompDirective) {
-	url, err := d.url()
-	if err != nil || len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), completeTimeout)
-	defer cancel()
-	pool, err := openPool(ctx, url)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	defer pool.Close()
-	all, _ := postgres.List(ctx, pool) // of nothing there are no names
-	for i, o := range all {
-		if i == 0 || all[i-1].ID.Name != o.ID.Name {
-			names = append(names, o.ID.Name)
-		}
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
 }

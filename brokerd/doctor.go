@@ -27,8 +27,8 @@ func doctorCommand() *cobra.Command {
 
 With --dir, on the machine of a node, also how much room there is for its data directory, and how many files a process may have open.
 
-With --database also the PostgreSQL database of projections: its version, migrations and connections, transactions in which a worker does nothing, and projections
-that have parked events, or make no progress while their topic has newer records.
+Of projections it looks whether they have parked events, or make no progress while their topic has newer records: of those that keep their rows in the log and, with
+--database, of those in a PostgreSQL database, with its version, migrations and connections, and transactions in which a worker does nothing.
 
 What is "ok" is said once for all, what is not for each thing. Of a group that hands partitions over, and of a projection that is behind, it waits a while to see
 them go on.
@@ -106,6 +106,7 @@ func (d *doctor) examine(ctx context.Context) {
 	if err == nil && ctx.Err() == nil {
 		d.examineGroups(ctx, topics)
 		d.examineClocks(ctx, topics)
+		d.examineTables(ctx, topics)
 		if d.database.named() != "" {
 			d.examineDatabase(ctx, topics)
 		}

@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/strandlog/strand/commitlog"
 	"github.com/strandlog/strand/connectors/postgres"
+	tabletopic "github.com/strandlog/strand/connectors/table"
 	"github.com/strandlog/strand/migrations"
+	"github.com/strandlog/strand/projections"
 )
 
 // idleMax is how long a worker may do nothing within a transaction. PostgreSQL ends those that do for twice as long.
@@ -53,8 +54,19 @@ func (d *doctor) examineDatabase(ctx context.Context, topics []commitlog.Topic) 
 		return
 	}
 	d.add(examineIdle(name, idle)...)
-	if err := d.examineProjections(ctx, pool, topics); err != nil {
+	if err := d.examineProjections(ctx, postgres.NewAdmin(pool), topics, ""); err != nil {
 		blind(err)
+	}
+}
+
+// examineTables looks at the projections that are kept in the log.
+func (d *doctor) examineTables(ctx context.Context, topics []commitlog.Topic) {
+	where := " --log"
+	if d.database.named() == "" {
+		where = "" // then that is what the commands look at
+	}
+	if err := d.examineProjections(ctx, tabletopic.NewAdmin(d.client), topics, where); err != nil && ctx.Err() == nil {
+		d.add(finding{levelError, "projections", "", "those in the log cannot be looked at: " + plain(err), "bring the nodes back that lead their topics"})
 	}
 }
 
@@ -88,12 +100,12 @@ func examineIdle(name string, idle []postgres.IdleTransaction) (found []finding)
 }
 
 // examineProjections looks at what is parked, and at what does not go on.
-func (d *doctor) examineProjections(ctx context.Context, pool *pgxpool.Pool, topics []commitlog.Topic) error {
-	all, err := postgres.List(ctx, pool)
+func (d *doctor) examineProjections(ctx context.Context, admin projections.Admin, topics []commitlog.Topic, where string) error {
+	all, err := admin.List(ctx)
 	if err != nil {
 		return err
 	}
-	found := examineParked(all)
+	found := examineParked(all, where)
 	late, strangers := examineBehind(all, topics)
 	found = append(found, strangers...)
 	if len(late) > 0 {
@@ -104,13 +116,13 @@ func (d *doctor) examineProjections(ctx context.Context, pool *pgxpool.Pool, top
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		now, err := postgres.List(ctx, pool)
+		now, err := admin.List(ctx)
 		if err != nil {
 			return err
 		}
-		found = append(found, examineStalled(late, now, d.patience)...)
+		found = append(found, examineStalled(late, now, d.patience, where)...)
 	}
-	if len(found) == 0 {
+	if len(found) == 0 && len(all) > 0 {
 		found = []finding{{Level: levelOK, Thing: "projections", Text: counted(len(all), "version") + ": nothing is parked, and all go on"}}
 	}
 	d.add(found...)

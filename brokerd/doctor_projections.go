@@ -6,17 +6,16 @@ import (
 	"time"
 
 	"github.com/strandlog/strand/commitlog"
-	"github.com/strandlog/strand/connectors/postgres"
 	"github.com/strandlog/strand/projections"
 )
 
-// examineParked tells which projections have events that wait for somebody.
-func examineParked(all []postgres.Overview) (found []finding) {
+// examineParked tells which projections have events that wait for somebody. where is what a command needs in order to find them.
+func examineParked(all []projections.Overview, where string) (found []finding) {
 	for _, o := range all {
 		if o.Waiting > 0 {
 			found = append(found, finding{
 				levelWarning, "projection", o.ID.String(), counted(o.Waiting, "parked event") + ": its read model lacks their effects",
-				fmt.Sprintf("brokerd projections parked list %s --version %d says why; then retry, or drop", o.ID.Name, o.ID.Version),
+				fmt.Sprintf("brokerd projections parked list %s --version %d%s says why; then retry, or drop", o.ID.Name, o.ID.Version, where),
 			})
 		}
 	}
@@ -30,8 +29,9 @@ type late struct {
 	lag  int64
 }
 
-// examineBehind finds those with newer records, and those whose log is not there. Versions before the live one have had their day.
-func examineBehind(all []postgres.Overview, topics []commitlog.Topic) (behind []late, strangers []finding) {
+// examineBehind finds those with newer records, and those whose log is not there. Versions before the live one have had their day, and those that
+// are paused are so on purpose.
+func examineBehind(all []projections.Overview, topics []commitlog.Topic) (behind []late, strangers []finding) {
 	live := map[string]int{}
 	for _, o := range all {
 		if o.Live {
@@ -39,7 +39,7 @@ func examineBehind(all []postgres.Overview, topics []commitlog.Topic) (behind []
 		}
 	}
 	for _, o := range all {
-		if o.ID.Version < live[o.ID.Name] || o.Source == (projections.Source{}) {
+		if o.ID.Version < live[o.ID.Name] || o.Paused || o.Source == (projections.Source{}) {
 			continue
 		}
 		t, why, _ := sourceOf(o.Source, func(name string) (commitlog.Topic, error) { // which has no other errors
@@ -72,9 +72,9 @@ func examineBehind(all []postgres.Overview, topics []commitlog.Topic) (behind []
 }
 
 // examineStalled tells which are where they were some time ago, in partitions that had newer records then.
-func examineStalled(before []late, now []postgres.Overview, after time.Duration) (found []finding) {
+func examineStalled(before []late, now []projections.Overview, after time.Duration, where string) (found []finding) {
 	for _, l := range before {
-		at := slices.IndexFunc(now, func(o postgres.Overview) bool { return o.ID == l.id })
+		at := slices.IndexFunc(now, func(o projections.Overview) bool { return o.ID == l.id })
 		if at < 0 {
 			continue
 		}
@@ -94,7 +94,7 @@ func examineStalled(before []late, now []postgres.Overview, after time.Duration)
 		slices.Sort(stalled)
 		found = append(found, finding{
 			levelWarning, "projection", l.id.String(), fmt.Sprintf("it has made no progress for %s or more in %s, and has %s to project", shownSpan(after), partitionsOf(stalled), counted(l.lag, "record")),
-			fmt.Sprintf("start its workers; if they run, their log says why they do not go on; brokerd projections status %s --version %d shows how far it is", l.id.Name, l.id.Version),
+			fmt.Sprintf("start its workers; if they run, their log says why they do not go on; brokerd projections status %s --version %d%s shows how far it is", l.id.Name, l.id.Version, where),
 		})
 	}
 	return found

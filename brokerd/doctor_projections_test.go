@@ -12,10 +12,10 @@ import (
 )
 
 // projected makes a version whose partitions are at some offsets of a topic.
-func projected(name string, version int, live bool, t commitlog.Topic, next ...int64) postgres.Overview {
-	o := postgres.Overview{ID: projections.ID{Name: name, Version: version}, Live: live, Source: projections.Source{Topic: t.Name, TopicID: t.ID, LogID: t.LogID}}
+func projected(name string, version int, live bool, t commitlog.Topic, next ...int64) projections.Overview {
+	o := projections.Overview{ID: projections.ID{Name: name, Version: version}, Live: live, Source: projections.Source{Topic: t.Name, TopicID: t.ID, LogID: t.LogID}}
 	for i, n := range next {
-		o.Partitions = append(o.Partitions, postgres.Progress{Partition: int32(i), Next: n})
+		o.Partitions = append(o.Partitions, projections.PartitionOverview{Partition: int32(i), Next: n})
 	}
 	return o
 }
@@ -48,7 +48,7 @@ func TestDoctorExaminesProjections(t *testing.T) {
 	restored.Source.LogID = uuid.New()
 	parked := projected("parked", 1, true, events, 10, 10, 10)
 	parked.Waiting, parked.Skipped = 3, 7
-	all := []postgres.Overview{
+	all := []projections.Overview{
 		projected("balances", 1, false, events, 2, 2, 2), // which was before the live one
 		projected("balances", 2, true, events, 10, 10, 10),
 		projected("balances", 3, false, events, 10, 4), // which is to come
@@ -66,19 +66,19 @@ func TestDoctorExaminesProjections(t *testing.T) {
 		t.Error(diff)
 	}
 	want = []string{"warning projection parked v1: 3 parked events: its read model lacks their effects"}
-	if diff := cmp.Diff(want, shown(t, examineParked(all))); diff != "" {
+	if diff := cmp.Diff(want, shown(t, examineParked(all, ""))); diff != "" {
 		t.Error(diff)
 	}
 	for _, test := range []struct {
-		now  []postgres.Overview
+		now  []projections.Overview
 		want []string
 	}{
 		{all, []string{"warning projection balances v3: it has made no progress for 5.0s or more in partitions 1-2, and has 11 records to project"}},
-		{[]postgres.Overview{projected("balances", 3, false, events, 10, 5)}, []string{"warning projection balances v3: it has made no progress for 5.0s or more in partition 2, and has 11 records to project"}},
-		{[]postgres.Overview{projected("balances", 3, false, events, 10, 5, 6)}, nil},
+		{[]projections.Overview{projected("balances", 3, false, events, 10, 5)}, []string{"warning projection balances v3: it has made no progress for 5.0s or more in partition 2, and has 11 records to project"}},
+		{[]projections.Overview{projected("balances", 3, false, events, 10, 5, 6)}, nil},
 		{nil, nil}, // it was removed meanwhile
 	} {
-		if diff := cmp.Diff(test.want, shown(t, examineStalled(late, test.now, 5*time.Second))); diff != "" {
+		if diff := cmp.Diff(test.want, shown(t, examineStalled(late, test.now, 5*time.Second, ""))); diff != "" {
 			t.Error(diff)
 		}
 	}

@@ -9,24 +9,23 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 	"github.com/strandlog/strand/commitlog"
 	"github.com/strandlog/strand/connectors/postgres"
+	tabletopic "github.com/strandlog/strand/connectors/table"
 	"github.com/strandlog/strand/projections"
 )
 
 func projectionsCommand() *cobra.Command {
-	var d database
-	var s server
+	var at modelPlace
 	c := familyCommand(cobra.Command{
 		Use:   "projections",
-		Short: "Show read models in PostgreSQL, switch versions, retry parked events",
-		Long: `Projections turn events into read models, which they keep in a PostgreSQL database beside their checkpoints. These commands look at that database; a node
-is asked for what only the log knows.`,
+		Short: "Show read models, switch versions, retry parked events",
+		Long: `Projections turn events into read models, which they keep beside their checkpoints: in a PostgreSQL database, or in table topics of the log. These commands look
+at the database that is named by a flag or by the environment and, when none is, or with --log, at the log. Of the former a node is asked what only the log knows.`,
 		Example: "  brokerd projections list --database postgres://user@host:5432/name\n  brokerd projections status balances\n  brokerd projections parked list balances",
-	}, projectionsListCommand(&d), projectionsStatusCommand(&d, &s), projectionsSwitchCommand(&d), projectionsPauseCommand(&d), projectionsResumeCommand(&d), projectionsResetCommand(&d, &s), projectionsParkedCommand(&d, &s))
-	d.addTo(c, databaseUsage)
+	}, projectionsListCommand(&at), projectionsStatusCommand(&at), projectionsSwitchCommand(&at), projectionsPauseCommand(&at), projectionsResumeCommand(&at), projectionsResetCommand(&at), projectionsParkedCommand(&at))
+	at.addTo(c)
 	return c
 }
 
@@ -34,11 +33,13 @@ is asked for what only the log knows.`,
 type projectionLine struct {
 	Name       string          `json:"name"`
 	Version    int             `json:"version"`
-	Live       bool            `json:"live"`  // readers see it
+	Live       bool            `json:"live"` // readers see it, where they see one at a time
+	Paused     bool            `json:"paused"`
 	Topic      string          `json:"topic"` // empty: no worker has begun
 	TopicID    uuid.UUID       `json:"topicId"`
 	LogID      uuid.UUID       `json:"logId"`
-	Schema     string          `json:"schema"`
+	Schema     string          `json:"schema,omitempty"`    // of its tables, in a database
+	RowsTopic  string          `json:"rowsTopic,omitempty"` // in the log
 	Created    time.Time       `json:"created"`
 	Updated    *time.Time      `json:"updated"`    // nil: no partition was claimed
 	Checkpoint int64           `json:"checkpoint"` // the sum of all partitions
@@ -61,9 +62,19 @@ type projectedLine struct {
 	Detail    string     `json:"detail,omitempty"`
 }
 
-func newProjectionLine(o postgres.Overview) projectionLine {
+func (m readModels) line(o projections.Overview) projectionLine {
+	line := newProjectionLine(o)
+	if m.database != nil {
+		line.Schema = postgres.Schema(o.ID)
+	} else {
+		line.RowsTopic = tabletopic.TopicOf(o.ID)
+	}
+	return line
+}
+
+func newProjectionLine(o projections.Overview) projectionLine {
 	line := projectionLine{
-		Name: o.ID.Name, Version: o.ID.Version, Live: o.Live, Topic: o.Source.Topic, TopicID: o.Source.TopicID, LogID: o.Source.LogID, Schema: postgres.Schema(o.ID),
+		Name: o.ID.Name, Version: o.ID.Version, Live: o.Live, Paused: o.Paused, Topic: o.Source.Topic, TopicID: o.Source.TopicID, LogID: o.Source.LogID,
 		Created: o.Created.UTC(), Parked: o.Waiting, Skipped: o.Skipped, Partitions: []projectedLine{},
 	}
 	for _, p := range o.Partitions {
@@ -150,10 +161,10 @@ func (v *versionFlag) addTo(c *cobra.Command) {
 }
 
 // find is the version of a projection that is meant.
-func (v *versionFlag) find(ctx context.Context, pool *pgxpool.Pool, name string) (postgres.Overview, error) {
-	versions, err := versionsOf(ctx, pool, name)
+func (v *versionFlag) find(ctx context.Context, m readModels, name string) (projections.Overview, error) {
+	versions, err := versionsOf(ctx, m, name)
 	if err != nil {
-		return postgres.Overview{}, err
+		return projections.Overview{}, err
 	}
 	meant := versions[len(versions)-1]
 	var numbers []string
@@ -167,21 +178,21 @@ func (v *versionFlag) find(ctx context.Context, pool *pgxpool.Pool, name string)
 		}
 	}
 	if v.version != 0 {
-		return postgres.Overview{}, failed(exitNotFound, nil, "projection %q has no version %d, but %s", name, v.version, strings.Join(numbers, ", "))
+		return projections.Overview{}, failed(exitNotFound, nil, "projection %q has no version %d, but %s", name, v.version, strings.Join(numbers, ", "))
 	}
 	return meant, nil
 }
 
 // versionsOf lists the versions of a projection, of which there is one at least.
-func versionsOf(ctx context.Context, pool *pgxpool.Pool, name string) (versions []postgres.Overview, err error) {
-	all, err := postgres.List(ctx, pool)
+func versionsOf(ctx context.Context, m readModels, name string) (versions []projections.Overview, err error) {
+	all, err := m.List(ctx)
 	for _, o := range all {
 		if o.ID.Name == name {
 			versions = append(versions, o)
 		}
 	}
 	if err == nil && len(versions) == 0 {
-		return nil, failed(exitNotFound, nil, "projection %q is not in %s: brokerd projections list shows those that are", name, shownDatabase(pool.Config().ConnConfig.Config))
+		return nil, failed(exitNotFound, nil, "projection %q is not in %s: brokerd projections list shows those that are", name, m.at)
 	}
 	return versions, err
 }

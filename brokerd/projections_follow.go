@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 )
@@ -16,14 +15,14 @@ const (
 )
 
 // follow shows how a projection catches up with where the log ends now, and returns when it has.
-func follow(ctx context.Context, cmd *cobra.Command, pool *pgxpool.Pool, s *server, v *versionFlag, name string) error {
+func follow(ctx context.Context, cmd *cobra.Command, at *modelPlace, m readModels, v *versionFlag, name string) error {
 	look := func() (line projectionLine, err error) {
-		o, err := v.find(ctx, pool, name)
+		o, err := v.find(ctx, m, name)
 		if err != nil {
 			return line, err
 		}
-		line = newProjectionLine(o)
-		if unknown := s.measure(ctx, &line, o.Source); unknown != "" && ctx.Err() == nil {
+		line = m.line(o)
+		if unknown := at.server.measure(ctx, &line, o.Source); unknown != "" && ctx.Err() == nil {
 			return line, failed(exitUnavailable, nil, "how far behind the log it is cannot be told: %s", unknown)
 		}
 		return line, ctx.Err()

@@ -7,21 +7,19 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
-	"github.com/strandlog/strand/connectors/postgres"
 	"github.com/strandlog/strand/eventstore"
 	"github.com/strandlog/strand/projections"
 )
 
-func projectionsParkedCommand(d *database, s *server) *cobra.Command {
+func projectionsParkedCommand(at *modelPlace) *cobra.Command {
 	return familyCommand(cobra.Command{
 		Use:   "parked",
 		Short: "Show events that could not be handled, retry them, drop them",
 		Long: `An event that a projection cannot handle is parked, when the worker is told to do so (projections.OnError), and with it the later events of its stream, in order:
 all other streams go on. They wait until another attempt is asked for, or until they are dropped.`,
 		Example: "  brokerd projections parked list balances\n  brokerd projections parked show balances --stream account-alice\n  brokerd projections parked retry balances --stream account-alice",
-	}, projectionsParkedListCommand(d), projectionsParkedShowCommand(d, s), projectionsParkedRetryCommand(d), projectionsParkedDropCommand(d))
+	}, projectionsParkedListCommand(at), projectionsParkedShowCommand(at), projectionsParkedRetryCommand(at), projectionsParkedDropCommand(at))
 }
 
 // What a parked event waits for.
@@ -48,7 +46,7 @@ type parkedLine struct {
 	Parked     time.Time `json:"parked"`
 }
 
-func newParkedLine(o postgres.Overview, e projections.ParkedEvent) parkedLine {
+func newParkedLine(o projections.Overview, e projections.ParkedEvent) parkedLine {
 	state := parkedBehind
 	switch {
 	case e.Skipped:
@@ -73,7 +71,7 @@ func (line parkedLine) cause() string {
 }
 
 // parkedAt is where an event is in the log.
-func parkedAt(o postgres.Overview, e projections.ParkedEvent) eventstore.Position {
+func parkedAt(o projections.Overview, e projections.ParkedEvent) eventstore.Position {
 	return eventstore.Position{Topic: o.Source.Topic, TopicID: o.Source.TopicID, LogID: o.Source.LogID, Partition: e.Partition, Offset: e.Offset}
 }
 
@@ -92,8 +90,8 @@ func (p *parkedStream) check() error {
 }
 
 // of lists the parked events of the stream, or of all if none is named.
-func (p *parkedStream) of(ctx context.Context, pool *pgxpool.Pool, id projections.ID) (some []projections.ParkedEvent, err error) {
-	all, err := postgres.Parked(ctx, pool, id)
+func (p *parkedStream) of(ctx context.Context, m readModels, id projections.ID) (some []projections.ParkedEvent, err error) {
+	all, err := m.Parked(ctx, id)
 	for _, e := range all {
 		if p.stream == "" || e.Stream == p.stream {
 			some = append(some, e)

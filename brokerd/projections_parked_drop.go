@@ -4,12 +4,10 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
-	"github.com/strandlog/strand/connectors/postgres"
 )
 
-func projectionsParkedDropCommand(d *database) *cobra.Command {
+func projectionsParkedDropCommand(at *modelPlace) *cobra.Command {
 	var f format
 	var v versionFlag
 	var of parkedStream
@@ -23,17 +21,17 @@ again. The log keeps all of them. On a terminal it asks first; elsewhere it want
 ` + exitHelp(exitOK, exitError, exitUsage, exitUnavailable, exitNotFound, exitRefused, exitPending),
 		Example:           "  brokerd projections parked drop balances --stream account-alice",
 		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: d.completeProjections,
+		ValidArgsFunction: at.complete,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := of.check(); err != nil {
 				return err
 			}
-			return d.useMigrated(cmd, func(ctx context.Context, pool *pgxpool.Pool) error {
-				o, err := v.find(ctx, pool, args[0])
+			return at.use(cmd, func(ctx context.Context, m readModels) error {
+				o, err := v.find(ctx, m, args[0])
 				if err != nil {
 					return err
 				}
-				events, err := of.of(ctx, pool, o.ID)
+				events, err := of.of(ctx, m, o.ID)
 				if err != nil {
 					return err
 				}
@@ -46,7 +44,7 @@ again. The log keeps all of them. On a terminal it asks first; elsewhere it want
 						return err
 					}
 				}
-				n, err := postgres.Drop(ctx, pool, o.ID, of.stream)
+				n, err := m.Drop(ctx, o.ID, of.stream)
 				if err != nil {
 					return err
 				}

@@ -4,11 +4,10 @@ import (
 	"cmp"
 	"context"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 )
 
-func projectionsParkedListCommand(d *database) *cobra.Command {
+func projectionsParkedListCommand(at *modelPlace) *cobra.Command {
 	var f format
 	var v versionFlag
 	var of parkedStream
@@ -21,14 +20,14 @@ was, or another attempt was asked for (retry). What was skipped is there for the
 ` + exitHelp(exitOK, exitError, exitUsage, exitUnavailable, exitNotFound, exitRefused, exitPending),
 		Example:           "  brokerd projections parked list balances\n  brokerd projections parked list balances -o json | jq -r 'select(.state == \"refused\") | .stream'",
 		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: d.completeProjections,
+		ValidArgsFunction: at.complete,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return d.useMigrated(cmd, func(ctx context.Context, pool *pgxpool.Pool) error {
-				o, err := v.find(ctx, pool, args[0])
+			return at.use(cmd, func(ctx context.Context, m readModels) error {
+				o, err := v.find(ctx, m, args[0])
 				if err != nil {
 					return err
 				}
-				events, err := of.of(ctx, pool, o.ID)
+				events, err := of.of(ctx, m, o.ID)
 				if err != nil {
 					return err
 				}

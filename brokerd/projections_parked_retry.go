@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
-	"github.com/strandlog/strand/connectors/postgres"
 )
 
-func projectionsParkedRetryCommand(d *database) *cobra.Command {
+func projectionsParkedRetryCommand(at *modelPlace) *cobra.Command {
 	var f format
 	var v versionFlag
 	var of parkedStream
@@ -21,22 +19,22 @@ it is made when one begins. What is handled is parked no more; at the first that
 ` + exitHelp(exitOK, exitError, exitUsage, exitUnavailable, exitNotFound, exitRefused, exitPending),
 		Example:           "  brokerd projections parked retry balances --stream account-alice\n  brokerd projections parked list balances   # what became of it",
 		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: d.completeProjections,
+		ValidArgsFunction: at.complete,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := of.check(); err != nil {
 				return err
 			}
-			return d.useMigrated(cmd, func(ctx context.Context, pool *pgxpool.Pool) error {
-				o, err := v.find(ctx, pool, args[0])
+			return at.use(cmd, func(ctx context.Context, m readModels) error {
+				o, err := v.find(ctx, m, args[0])
 				if err != nil {
 					return err
 				}
-				n, err := postgres.Retry(ctx, pool, o.ID, of.stream)
+				n, err := m.Retry(ctx, o.ID, of.stream)
 				if err != nil {
 					return err
 				}
 				if n == 0 {
-					events, err := of.of(ctx, pool, o.ID)
+					events, err := of.of(ctx, m, o.ID)
 					if err == nil && len(events) > 0 {
 						return failed(exitRefused, nil, "the events of stream %q were skipped, and are not tried again: brokerd projections parked drop forgets them", of.stream)
 					}

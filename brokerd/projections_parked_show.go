@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 	"github.com/strandlog/strand/commitlog"
 )
 
-func projectionsParkedShowCommand(d *database, s *server) *cobra.Command {
+func projectionsParkedShowCommand(at *modelPlace) *cobra.Command {
 	var f format
 	var v versionFlag
 	var of parkedStream
@@ -20,51 +19,51 @@ func projectionsParkedShowCommand(d *database, s *server) *cobra.Command {
 		Use:   "show NAME --stream STREAM",
 		Short: "Show a parked event, why it is, and what it says",
 		Long: `Show the first parked event of a stream: why it was refused, how many wait behind it, and the event itself as it is in the log. With --offset it is another one. Where
-no node answers, what the database knows is shown without the event.
+no node answers, what the read model knows is shown without the event.
 
 ` + exitHelp(exitOK, exitError, exitUsage, exitUnavailable, exitNotFound, exitRefused, exitPending),
 		Example:           "  brokerd projections parked show balances --stream account-alice\n  brokerd projections parked show balances --stream account-alice -o json | jq .event.data",
 		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: d.completeProjections,
+		ValidArgsFunction: at.complete,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := of.check(); err != nil {
 				return err
 			}
-			return d.useMigrated(cmd, func(ctx context.Context, pool *pgxpool.Pool) error {
-				o, err := v.find(ctx, pool, args[0])
+			return at.use(cmd, func(ctx context.Context, m readModels) error {
+				o, err := v.find(ctx, m, args[0])
 				if err != nil {
 					return err
 				}
-				events, err := of.of(ctx, pool, o.ID)
+				events, err := of.of(ctx, m, o.ID)
 				if err != nil {
 					return err
 				}
 				if len(events) == 0 {
 					return of.none(o.ID)
 				}
-				at := 0
-				for offset >= 0 && events[at].Offset != offset {
-					if at++; at == len(events) {
+				i := 0
+				for offset >= 0 && events[i].Offset != offset {
+					if i++; i == len(events) {
 						return failed(exitNotFound, nil, "no parked event of stream %q is at offset %d: brokerd projections parked list %s --stream shows those that there are", of.stream, offset, args[0])
 					}
 				}
-				shown := parkedDetail{parkedLine: newParkedLine(o, events[at])}
-				for _, later := range events[at+1:] {
+				shown := parkedDetail{parkedLine: newParkedLine(o, events[i])}
+				for _, later := range events[i+1:] {
 					if !later.Skipped {
 						shown.Behind++
 					}
 				}
 				var stored event
-				err = s.ask(ctx, func(client *commitlog.Client) error {
+				err = at.server.ask(ctx, func(client *commitlog.Client) error {
 					var err error
-					stored, err = eventAt(ctx, client, parkedAt(o, events[at]))
+					stored, err = eventAt(ctx, client, parkedAt(o, events[i]))
 					return err
 				})
 				switch {
 				case ctx.Err() != nil:
 					return ctx.Err()
 				case err != nil:
-					tell(cmd, "This is what the database knows. The event itself cannot be read: %s", firstLine(err))
+					tell(cmd, "This is what %s knows. The event itself cannot be read: %s", m.at, firstLine(err))
 				default:
 					shown.Event = new(newEventLine(stored))
 				}
@@ -77,7 +76,6 @@ no node answers, what the database knows is shown without the event.
 	}
 	c.Flags().Int64Var(&offset, "offset", offset, "show the one at this `offset` (default: the first)")
 	of.addTo(c, "the `stream`")
-	s.addTo(c)
 	v.addTo(c)
 	f.addTo(c)
 	return c

@@ -3,13 +3,12 @@ package main
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 	"github.com/strandlog/strand/commitlog"
-	"github.com/strandlog/strand/connectors/postgres"
+	"github.com/strandlog/strand/projections"
 )
 
-func projectionsResetCommand(d *database, s *server) *cobra.Command {
+func projectionsResetCommand(at *modelPlace) *cobra.Command {
 	var f format
 	var v versionFlag
 	var q reset
@@ -26,17 +25,17 @@ Workers begin at the new places with their next commit. With --dry-run nothing i
   brokerd projections reset balances --partition 3 --to 1207
   brokerd projections reset balances --to 2026-11-23T10:00:00Z`,
 		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: d.completeProjections,
+		ValidArgsFunction: at.complete,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if q.to.text == "" {
 				return misused("say where the projection is to go on: --to earliest, latest, an offset, an age such as 15m, or a time")
 			}
-			return d.useMigrated(cmd, func(ctx context.Context, pool *pgxpool.Pool) error {
-				o, err := v.find(ctx, pool, args[0])
+			return at.use(cmd, func(ctx context.Context, m readModels) error {
+				o, err := v.find(ctx, m, args[0])
 				if err != nil {
 					return err
 				}
-				return s.ask(ctx, func(client *commitlog.Client) error { return q.project(ctx, cmd, client, pool, o, f) })
+				return at.server.ask(ctx, func(client *commitlog.Client) error { return q.project(ctx, cmd, client, m, o, f) })
 			})
 		},
 	}
@@ -44,14 +43,13 @@ Workers begin at the new places with their next commit. With --dry-run nothing i
 	c.Flags().Var(&q.to, "to", "where to go on: earliest, latest, an offset, an age such as 15m, or a time")
 	c.Flags().BoolVar(&q.dryRun, "dry-run", false, "show what would be changed, and change nothing")
 	v.addTo(c)
-	s.addTo(c)
 	f.addTo(c)
 	_ = c.RegisterFlagCompletionFunc("to", cobra.FixedCompletions([]cobra.Completion{fromEarliest, fromLatest}, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	return c
 }
 
 // project sets the checkpoints of a projection version.
-func (q *reset) project(ctx context.Context, cmd *cobra.Command, client *commitlog.Client, pool *pgxpool.Pool, o postgres.Overview, f format) error {
+func (q *reset) project(ctx context.Context, cmd *cobra.Command, client *commitlog.Client, m readModels, o projections.Overview, f format) error {
 	t, why, err := sourceOf(o.Source, func(name string) (commitlog.Topic, error) { return client.Topic(ctx, name) })
 	switch {
 	case err != nil:
@@ -89,7 +87,7 @@ func (q *reset) project(ctx context.Context, cmd *cobra.Command, client *commitl
 		tell(cmd, "Nothing is changed: this is a dry run.")
 		return nil
 	}
-	if err := postgres.SetCheckpoints(ctx, pool, o.ID, next); err != nil {
+	if err := m.SetCheckpoints(ctx, o.ID, next); err != nil {
 		return err
 	}
 	tell(cmd, "Projection %s goes on from there with its workers' next commits.", o.ID)

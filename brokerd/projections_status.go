@@ -9,14 +9,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 	"github.com/strandlog/strand/commitlog"
 	"github.com/strandlog/strand/connectors/postgres"
 	"github.com/strandlog/strand/projections"
 )
 
-func projectionsStatusCommand(d *database, s *server) *cobra.Command {
+func projectionsStatusCommand(at *modelPlace) *cobra.Command {
 	var f format
 	var v versionFlag
 	var wait bool
@@ -34,20 +33,20 @@ With --wait it first waits until the projection has passed where the log ends at
 ` + exitHelp(exitOK, exitError, exitUsage, exitUnavailable, exitNotFound, exitRefused, exitPending),
 		Example:           "  brokerd projections status balances\n  brokerd projections status balances --version 3 -o json | jq .lag\n  brokerd projections status balances --version 2 --wait && brokerd projections switch balances --version 2",
 		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: d.completeProjections,
+		ValidArgsFunction: at.complete,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return d.useMigrated(cmd, func(ctx context.Context, pool *pgxpool.Pool) error {
+			return at.use(cmd, func(ctx context.Context, m readModels) error {
 				if wait {
-					if err := follow(ctx, cmd, pool, s, &v, args[0]); err != nil {
+					if err := follow(ctx, cmd, at, m, &v, args[0]); err != nil {
 						return err
 					}
 				}
-				o, err := v.find(ctx, pool, args[0])
+				o, err := v.find(ctx, m, args[0])
 				if err != nil {
 					return err
 				}
-				line := newProjectionLine(o)
-				unknown := s.measure(ctx, &line, o.Source)
+				line := m.line(o)
+				unknown := at.server.measure(ctx, &line, o.Source)
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
@@ -57,14 +56,13 @@ With --wait it first waits until the projection has passed where the log ends at
 					err = showProjection(cmd.OutOrStdout(), line)
 				}
 				if unknown != "" {
-					tell(cmd, "This is what the database knows. How far behind the log it is cannot be told: %s", unknown)
+					tell(cmd, "This is what %s knows. How far behind the log it is cannot be told: %s", m.at, unknown)
 				}
 				return err
 			})
 		},
 	}
 	c.Flags().BoolVar(&wait, "wait", false, "wait until it has caught up, and show how far it is")
-	s.addTo(c)
 	v.addTo(c)
 	f.addTo(c)
 	return c
@@ -96,16 +94,23 @@ func (s *server) ask(ctx context.Context, work func(client *commitlog.Client) er
 }
 
 func showProjection(w io.Writer, line projectionLine) error {
-	live := "no"
-	if line.Live {
+	live, rows := "no", [2]string{"Schema", line.Schema}
+	switch {
+	case line.RowsTopic != "":
+		live, rows = "-", [2]string{"Rows", line.RowsTopic}
+	case line.Live:
 		live = "yes, in the views of schema " + postgres.Views(line.Name)
+	}
+	paused := "no"
+	if line.Paused {
+		paused = "yes: brokerd projections resume has it go on"
 	}
 	lag := "-"
 	if line.Lag != nil {
 		lag = counted(*line.Lag, "record")
 	}
 	err := writeFacts(w, [][2]string{
-		{"Name", cell([]byte(line.Name))}, {"Version", fmt.Sprint(line.Version)}, {"Live", live}, {"Schema", line.Schema}, {"Topic", cmp.Or(line.Topic, "-")},
+		{"Name", cell([]byte(line.Name))}, {"Version", fmt.Sprint(line.Version)}, {"Live", live}, {"Paused", paused}, rows, {"Topic", cmp.Or(line.Topic, "-")},
 		{"Created", shownTime(line.Created)}, {"Parked", counted(line.Parked, "event")}, {"Skipped", counted(line.Skipped, "event")}, {"Lag", lag},
 	})
 	if err != nil || len(line.Partitions) == 0 {
@@ -114,19 +119,19 @@ func showProjection(w io.Writer, line projectionLine) error {
 	if _, err := fmt.Fprintln(w); err != nil {
 		return err
 	}
-	rows := newTable(w, right("PARTITION"), right("NEXT"), right("END"), right("LAG"), right("BEHIND"), right("EPOCH"), left("UPDATED"))
+	table := newTable(w, right("PARTITION"), right("NEXT"), right("END"), right("LAG"), right("BEHIND"), right("EPOCH"), left("UPDATED"))
 	var details strings.Builder
 	for _, p := range line.Partitions {
 		behind := "-"
 		if p.LagMS != nil {
 			behind = shownSpan(time.Duration(*p.LagMS) * time.Millisecond)
 		}
-		rows.row(p.Partition, number(p.Next), number(p.End), number(p.Lag), behind, p.Epoch, shownInstant(p.Updated))
+		table.row(p.Partition, number(p.Next), number(p.End), number(p.Lag), behind, p.Epoch, shownInstant(p.Updated))
 		if p.Detail != "" {
 			fmt.Fprintf(&details, "partition %d: %s\n", p.Partition, p.Detail)
 		}
 	}
-	if err := rows.flush(); err != nil || details.Len() == 0 {
+	if err := table.flush(); err != nil || details.Len() == 0 {
 		return err
 	}
 	_, err = io.WriteString(w, "\n"+details.String())

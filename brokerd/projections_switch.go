@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 	"github.com/strandlog/strand/connectors/postgres"
+	"github.com/strandlog/strand/projections"
 )
 
-func projectionsSwitchCommand(d *database) *cobra.Command {
+func projectionsSwitchCommand(at *modelPlace) *cobra.Command {
 	var f format
 	var v versionFlag
 	c := &cobra.Command{
@@ -22,17 +22,20 @@ It says how many records the new version is behind the one that was live. Both g
 ` + exitHelp(exitOK, exitError, exitUsage, exitUnavailable, exitNotFound, exitRefused, exitPending),
 		Example:           "  brokerd projections status balances --version 2   # has it caught up?\n  brokerd projections switch balances --version 2",
 		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: d.completeProjections,
+		ValidArgsFunction: at.complete,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if v.version < 1 {
 				return misused("say which version readers are to see: --version")
 			}
-			return d.useMigrated(cmd, func(ctx context.Context, pool *pgxpool.Pool) error {
-				to, err := v.find(ctx, pool, args[0])
+			return at.use(cmd, func(ctx context.Context, m readModels) error {
+				if m.database == nil {
+					return failed(exitRefused, nil, "read models in the log have no views that could be switched: readers name the version that they read")
+				}
+				to, err := v.find(ctx, m, args[0])
 				if err != nil {
 					return err
 				}
-				versions, err := versionsOf(ctx, pool, args[0])
+				versions, err := versionsOf(ctx, m, args[0])
 				if err != nil {
 					return err
 				}
@@ -42,7 +45,7 @@ It says how many records the new version is behind the one that was live. Both g
 						line.Was, line.Behind = was.ID.Version, behind(to, was)
 					}
 				}
-				if err := postgres.Switch(ctx, pool, to.ID); err != nil {
+				if err := m.database.Switch(ctx, to.ID); err != nil {
 					return err
 				}
 				tell(cmd, "The views of schema %s show version %d.", postgres.Views(to.ID.Name), to.ID.Version)
@@ -70,7 +73,7 @@ type switchLine struct {
 }
 
 // behind is how many records one version has passed and another has not. Of different logs that cannot be told: 0.
-func behind(a, b postgres.Overview) (records int64) {
+func behind(a, b projections.Overview) (records int64) {
 	if a.Source.LogID != b.Source.LogID && len(a.Partitions) > 0 {
 		return 0
 	}

@@ -29,6 +29,9 @@ import (
 //	type NAME LINE   writes a line to its stdin
 //	sees NAME REGEXP waits until its stdout has a line of that kind
 //	interrupt NAME   sends SIGINT, waits for exit code 0, and leaves what it told in the files NAME.out and NAME.err
+//	work NAME URL TOPIC VERSION LIMIT
+//	                 starts a worker of the projection balances over the accounts of a story, which refuses withdrawals above a limit
+//	rest NAME        stops it
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata/script", Cmds: scriptCommands(), Setup: setUpScript})
 }
@@ -47,11 +50,13 @@ func scriptCommands() map[string]scriptCommand {
 		"type":      typeLine,
 		"sees":      sees,
 		"interrupt": interrupt,
+		"work":      work,
+		"rest":      rest,
 	}
 }
 
 func setUpScript(env *testscript.Env) error {
-	env.Values[nodesKey{}] = map[string]*process{}
+	env.Values[nodesKey{}], env.Values[workersKey{}] = map[string]*process{}, map[string]func() error{}
 	env.Setenv("GORACE", "atexit_sleep_ms=0") // else each command sleeps for a second before it ends
 	return nil
 }

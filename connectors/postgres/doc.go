@@ -20,7 +20,7 @@
 //
 // Each version of a projection has a schema of its own, NAME_vVERSION, which is made with it and which the search path of its transactions begins with: Setup
 // and handlers name their tables without a schema. Readers use the views in the schema NAME, which show the tables of one version: the first one at
-// first, and another one when [Switch] is called, all in one transaction.
+// first, and another one when [Admin.Switch] is called, all in one transaction.
 //
 // # Ordering and concurrency
 //

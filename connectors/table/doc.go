@@ -22,6 +22,10 @@
 // A commit names the records that it has read, the checkpoint before all: an owner of the past does not know the newest checkpoint, and is refused. Brokers
 // that are away, full or overloaded are errors of the moment (projections.ErrTransient). When it is not known whether a commit took place, the checkpoint tells.
 //
+// # Operation
+//
+// [Admin] shows how far projections are, pauses them, sets their checkpoints, and retries or drops what is parked, as brokerd projections does.
+//
 // # Limits
 //
 // A row has at most 1 MiB, its key 200 bytes, and a commit 4 MiB: use projections.CommitMax where rows are large. A lane holds up to 64 Ki rows in memory that it
