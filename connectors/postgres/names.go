@@ -3,6 +3,7 @@ package postgres
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -36,6 +37,9 @@ func checkName(p projections.ID) error {
 	name := strings.ToLower(p.Name)
 	if name == "strand" || name == "public" || name == "information_schema" || strings.HasPrefix(name, "pg_") {
 		return &projections.InvalidError{Projection: p.Name, Reason: "PostgreSQL, or Strand itself, has a schema of this name: choose another one"}
+	}
+	if at := strings.LastIndex(p.Name, "_v"); at > 0 && strings.Trim(p.Name[at+2:], "0123456789") == "" && at+2 < len(p.Name) {
+		return &projections.InvalidError{Projection: p.Name, Reason: fmt.Sprintf("its views would be in the schema of a version of projection %q: choose a name that does not end in %q", p.Name[:at], p.Name[at:])}
 	}
 	return nil
 }

@@ -318,7 +318,7 @@ func TestNotMigrated(t *testing.T) {
 // TestNamesThatAreTaken refuses projections whose schemas are somebody else's.
 func TestNamesThatAreTaken(t *testing.T) {
 	store, pool := openStore(t), open(t)
-	for _, name := range []string{"strand", "public", "pg_catalog", "information_schema", "Strand"} {
+	for _, name := range []string{"strand", "public", "pg_catalog", "information_schema", "Strand", "a_v1", "a_b_v203"} {
 		p := projections.Define(name, projections.Fold(func(l *listed, e eventstore.Recorded[numbered]) { l.Sum++ }))
 		if err := projections.Run(t.Context(), store, p, postgres.NewTable[listed](pool)); !errors.Is(err, projections.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
