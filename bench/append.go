@@ -20,8 +20,12 @@ func appendRows() []row {
 		{512, []target{{system: "postgres", limit: 8}, {system: "jetstream", limit: 25}}},
 	} {
 		base := fmt.Sprintf("append/cond/%dw", of.writers)
+		peers := []string{"jetstream", "postgres", "sqlite"}
+		if of.writers == 64 {
+			peers = append(peers, "engine") // the ceiling
+		}
 		rows = append(rows, row{
-			name: base, group: base, peers: []string{"jetstream", "postgres", "sqlite"},
+			name: base, group: base, peers: peers,
 			what:    fmt.Sprintf("conditional appends of 1 event, %d goroutines on one connection, 10k streams, 1 partition", of.writers),
 			columns: []column{{unit: "events/s", targets: of.targets}},
 			probe:   appendProbe(of.writers, 1),
