@@ -23,6 +23,7 @@ import (
 //	work NAME URL TOPIC VERSION LIMIT  starts a worker of the projection balances over the accounts of a story, which refuses withdrawals above a limit
 //	rest NAME                          stops it
 //	sql TEXT                           does it in the database
+//	query TEXT                         writes what it finds there to stdout, a row a line
 func TestDatabaseScripts(t *testing.T) {
 	server := pgtest.Start(t)
 	scripts, err := filepath.Glob("testdata/database/*.txtar")
@@ -34,7 +35,7 @@ func TestDatabaseScripts(t *testing.T) {
 		pools["script-"+strings.TrimSuffix(filepath.Base(script), ".txtar")] = server.Pool(t)
 	}
 	commands := scriptCommands()
-	commands["work"], commands["rest"], commands["sql"] = work, rest, sql
+	commands["work"], commands["rest"], commands["sql"], commands["query"] = work, rest, sql, query
 	testscript.Run(t, testscript.Params{Dir: "testdata/database", Cmds: commands, Setup: func(env *testscript.Env) error {
 		pool := pools[filepath.Base(env.WorkDir)]
 		if pool == nil {
@@ -132,4 +133,20 @@ func sql(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	_, err := pool(ts).Exec(context.Background(), args[0])
 	ts.Check(err)
+}
+
+func query(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: query TEXT")
+	}
+	rows, err := pool(ts).Query(context.Background(), args[0])
+	ts.Check(err)
+	defer rows.Close()
+	for rows.Next() {
+		values, err := rows.Values()
+		ts.Check(err)
+		_, err = fmt.Fprintln(ts.Stdout(), values...)
+		ts.Check(err)
+	}
+	ts.Check(rows.Err())
 }
