@@ -13,9 +13,10 @@ import (
 )
 
 // TestDatabaseScripts runs the manual in testdata/database. Each script has an empty database of its own, at $DATABASE, and beside the commands of
-// TestScripts there is
+// TestScripts there are
 //
-//	sql TEXT  does it in the database
+//	sql TEXT    does it in the database
+//	query TEXT  writes what it finds there to stdout, a row a line
 func TestDatabaseScripts(t *testing.T) {
 	server := pgtest.Start(t)
 	scripts, err := filepath.Glob("testdata/database/*.txtar")
@@ -27,7 +28,7 @@ func TestDatabaseScripts(t *testing.T) {
 		pools["script-"+strings.TrimSuffix(filepath.Base(script), ".txtar")] = server.Pool(t)
 	}
 	commands := scriptCommands()
-	commands["sql"] = sql
+	commands["sql"], commands["query"] = sql, query
 	testscript.Run(t, testscript.Params{Dir: "testdata/database", Cmds: commands, Setup: func(env *testscript.Env) error {
 		pool := pools[filepath.Base(env.WorkDir)]
 		if pool == nil {
@@ -50,4 +51,19 @@ func sql(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	_, err := pool(ts).Exec(context.Background(), args[0])
 	ts.Check(err)
+}
+
+func query(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: query TEXT")
+	}
+	rows, err := pool(ts).Query(context.Background(), args[0])
+	ts.Check(err)
+	defer rows.Close()
+	for rows.Next() {
+		values, err := rows.Values()
+		ts.Check(err)
+		fmt.Fprintln(ts.Stdout(), values...)
+	}
+	ts.Check(rows.Err())
 }

@@ -3,7 +3,6 @@ package postgres_test
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/strandlog/strand/brokerd/brokertest"
@@ -288,8 +286,8 @@ func (s *scene) recoverTo(end eventstore.Cursor) {
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	if err := cmp.Or(
-		projections.AwaitCursor(ctx, folded(nil), postgres.NewTable[tally](s.pool), end),
-		projections.AwaitCursor(ctx, written(nil), postgres.NewSink(s.pool), end),
+		projections.AwaitCursor(ctx, folded(nil, 1), postgres.NewTable[tally](s.pool), end),
+		projections.AwaitCursor(ctx, written(nil, 1), postgres.NewSink(s.pool), end),
 	); err != nil {
 		for i := range s.workers {
 			s.checkWorker(i)
@@ -310,26 +308,23 @@ func (s *scene) eventually(what string, is func() bool) {
 	}
 }
 
-// model is what rows come to, by their keys.
-type model map[string]tally
-
 // judge compares the read models with the log, and that with what the writers were told.
 func (s *scene) judge() {
 	s.t.Helper()
 	s.recoverTo(s.end())
-	streams, colours, records := s.fold()
+	is := s.fold()
 	for name, test := range map[string]struct {
 		sql  string
 		want model
 	}{
-		"rows of streams in the table":  {"SELECT key, count, sum, chain FROM folded.rows WHERE key LIKE 'k%'", streams},
-		"rows of colours in the table":  {"SELECT key, count, sum, chain FROM folded.rows WHERE key NOT LIKE 'k%'", colours},
-		"rows of streams by handlers":   {"SELECT key, count, sum, chain FROM written.tallies", streams},
-		"rows of colours by handlers":   {"SELECT key, count, sum, chain FROM written.colours", colours},
-		"effects, by their streams":     {"SELECT 'all', count(*), sum(id)::bigint, 0 FROM written.effects", model{"all": records}},
-		"checkpoints of the projection": {"SELECT projection, sum(next_offset)::bigint, 0, 0 FROM strand.checkpoints GROUP BY 1", model{"folded": {Count: records.Count}, "written": {Count: records.Count}}},
+		"rows of streams in the table":  {"SELECT key, count, sum, chain FROM folded.rows WHERE key LIKE 'k%'", is.streams},
+		"rows of colours in the table":  {"SELECT key, count, sum, chain FROM folded.rows WHERE key NOT LIKE 'k%'", is.colours},
+		"rows of streams by handlers":   {"SELECT key, count, sum, chain FROM written.tallies", is.streams},
+		"rows of colours by handlers":   {"SELECT key, count, sum, chain FROM written.colours", is.colours},
+		"effects, by their streams":     {"SELECT 'all', count(*), sum(id)::bigint, 0 FROM written.effects", model{"all": is.records}},
+		"checkpoints of the projection": {"SELECT projection, sum(next_offset)::bigint, 0, 0 FROM strand.checkpoints GROUP BY 1", model{"folded": {Count: is.records.Count}, "written": {Count: is.records.Count}}},
 	} {
-		if diff := gocmp.Diff(test.want, s.rows(test.sql)); diff != "" {
+		if diff := gocmp.Diff(test.want, readModel(s.t, s.pool, test.sql)); diff != "" {
 			s.t.Errorf("%s (-log +PostgreSQL):\n%s", name, diff)
 		}
 	}
@@ -341,72 +336,22 @@ func (s *scene) judge() {
 		total += n
 	}
 	s.t.Logf("%d crashes %v; %d events acknowledged, %d of unknown outcome, %d in the log; partitions of stopped workers were taken over after %v, and their commits refused: %v; appends failed: %v",
-		total, s.crashes, len(s.writers.stored), len(s.writers.unknown), records.Count, s.takeover, s.refusals, s.writers.failures)
+		total, s.crashes, len(s.writers.stored), len(s.writers.unknown), is.records.Count, s.takeover, s.refusals, s.writers.failures)
 }
 
-// fold reads the log without the event store, compares it with what the writers were told, and adds it up. records are the number of all, and the sum of
-// their IDs.
-func (s *scene) fold() (streams, colours model, records tally) {
+// fold adds the log up, and compares it with what the writers were told.
+func (s *scene) fold() logged {
 	s.t.Helper()
-	streams, colours = model{}, model{}
-	for _, colour := range []string{"red", "green", "blue"} {
-		colours[colour] = tally{}
-	}
-	topic, err := s.client.Topic(s.t.Context(), "events")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	seen := map[int64]string{}
-	for p := range topic.Partitions {
-		for r, err := range s.client.Records(s.t.Context(), topic, int32(p), commitlog.Range{}) {
-			if err != nil {
-				s.t.Fatal(err)
-			}
-			var e added
-			if err := json.Unmarshal(r.Value, &e); err != nil {
-				s.t.Fatal(err)
-			}
-			if _, twice := seen[e.ID]; twice {
-				s.t.Errorf("event %d is in the log twice", e.ID)
-			}
-			key := strings.TrimPrefix(string(r.Key), "tally-")
-			seen[e.ID] = key
-			records.Count++
-			records.Sum += e.ID
-			row := streams[key]
-			row.Count, row.Sum, row.Chain = row.Count+1, row.Sum+e.N, (row.Chain*31+e.N)%1_000_000_007
-			streams[key] = row
-			if e.Colour != "" {
-				row := colours[e.Colour]
-				row.Count, row.Sum = row.Count+1, row.Sum+e.N
-				colours[e.Colour] = row
-			}
-		}
-	}
+	is := foldLog(s.t, s.client, 1)
 	for id, key := range s.writers.stored {
-		if seen[id] != key {
-			s.t.Errorf("event %d was acknowledged in stream %s and is in %q", id, key, seen[id])
+		if is.keys[id] != key {
+			s.t.Errorf("event %d was acknowledged in stream %s and is in %q", id, key, is.keys[id])
 		}
 	}
-	for id := range seen {
+	for id := range is.keys {
 		if _, told := s.writers.stored[id]; !told && !s.writers.unknown[id] {
 			s.t.Errorf("event %d is in the log, and its writer was told that it is not", id)
 		}
 	}
-	return streams, colours, records
-}
-
-func (s *scene) rows(sql string) model {
-	s.t.Helper()
-	all := model{}
-	rows, err := s.pool.Query(s.t.Context(), sql)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	var key string
-	var row tally
-	if _, err := pgx.ForEachRow(rows, []any{&key, &row.Count, &row.Sum, &row.Chain}, func() error { all[key] = row; return nil }); err != nil {
-		s.t.Fatal(err)
-	}
-	return all
+	return is
 }

@@ -25,11 +25,16 @@ import (
 	"github.com/strandlog/strand/projections"
 )
 
-// workerEnv makes the test binary a worker of both projections.
+// workerEnv makes the test binary a worker.
 const workerEnv = "STRAND_POSTGRES_WORKER"
 
 // workerSettings are what such a process is given.
-type workerSettings struct{ Broker, Database string }
+type workerSettings struct {
+	Broker, Database string
+
+	Fill  string // the projection of which it makes version 2; empty: it runs version 1 of both
+	DieAt int    // in the handler, by SIGKILL, when it has come by so many events; 0: never
+}
 
 // A worker is told by lines on its standard input where it is to die or to stop, and tells by lines on its standard output what happens:
 //
@@ -39,12 +44,22 @@ type workerSettings struct{ Broker, Database string }
 //
 //	stopping PROJECTION PARTITION
 //	stopped PROJECTION PARTITION: ERROR    of the commit in which it had stopped
+//	filled COUNT    events that it has handled to make a version
 //	ended ERROR
 type worker struct {
-	goOn chan struct{} // of a handler that has stopped
+	goOn  chan struct{} // of a handler that has stopped
+	dieAt int
 
-	mu    sync.Mutex // guards order, and the standard output
-	order string     // empty: none; "stopped PROJECTION PARTITION": of the commit under way
+	mu      sync.Mutex // guards what is below, and the standard output
+	order   string     // empty: none; "stopped PROJECTION PARTITION": of the commit under way
+	handled map[place]bool
+}
+
+// place is that of an event: one that is handled again counts once.
+type place struct {
+	projection string
+	partition  int32
+	offset     int64
 }
 
 func runWorker(given string) int {
@@ -55,7 +70,7 @@ func runWorker(given string) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	w := &worker{goOn: make(chan struct{})}
+	w := &worker{goOn: make(chan struct{}), dieAt: s.DieAt, handled: map[place]bool{}}
 	if err := w.run(ctx, s); err != nil {
 		w.tell("ended %q", err)
 		return 1
@@ -70,7 +85,11 @@ func (w *worker) run(ctx context.Context, s workerSettings) error {
 		return err
 	}
 	defer func() { _ = client.Close() }()
-	store, err := eventstore.Open(ctx, client, eventstore.Config{NoCreate: true}, tallies)
+	var log eventstore.Log = client
+	if s.Fill != "" {
+		log = brief{client}
+	}
+	store, err := eventstore.Open(ctx, log, eventstore.Config{NoCreate: true}, tallies)
 	if err != nil {
 		return err
 	}
@@ -79,20 +98,50 @@ func (w *worker) run(ctx context.Context, s workerSettings) error {
 		return err
 	}
 	defer pool.Close()
+	if s.Fill != "" {
+		return w.fill(ctx, store, pool, s.Fill)
+	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	errs := make([]error, 2)
 	var both sync.WaitGroup
 	both.Go(func() {
 		defer stop()
-		errs[0] = projections.Run(ctx, store, folded(w.at), &told[*projections.Rows[tally]]{postgres.NewTable[tally](pool), w})
+		errs[0] = projections.Run(ctx, store, folded(w.at, 1), &told[*projections.Rows[tally]]{postgres.NewTable[tally](pool), w})
 	})
 	both.Go(func() {
 		defer stop()
-		errs[1] = projections.Run(ctx, store, written(w.at), &told[pgx.Tx]{postgres.NewSink(pool), w})
+		errs[1] = projections.Run(ctx, store, written(w.at, 1), &told[pgx.Tx]{postgres.NewSink(pool), w})
 	})
 	both.Wait()
 	return errors.Join(errs...)
+}
+
+// brief has a group soon go on without a member that died.
+type brief struct{ *commitlog.Client }
+
+func (b brief) Share(ctx context.Context, group string, topics []commitlog.Topic, cfg commitlog.MemberConfig, work func(ctx context.Context, a *commitlog.Assignment) error) error {
+	cfg.SessionTimeout = 2 * time.Second
+	return b.Client.Share(ctx, group, topics, cfg, work)
+}
+
+// fillMax is how many events a commit has at most that fills a version: those of all partitions together are few beside all.
+const fillMax = 20
+
+func (w *worker) fill(ctx context.Context, store *eventstore.Store, pool *pgxpool.Pool, projection string) (err error) {
+	few := projections.CommitMax(fillMax, 1<<20)
+	switch projection {
+	case "folded":
+		err = projections.CatchUp(ctx, store, folded(w.at, 2), postgres.NewTable[tally](pool), few)
+	case "written":
+		err = projections.CatchUp(ctx, store, written(w.at, 2), postgres.NewSink(pool), few)
+	default:
+		return fmt.Errorf("there is no projection %q", projection)
+	}
+	if err == nil {
+		w.tell("filled %d", len(w.handled))
+	}
+	return err
 }
 
 func (w *worker) tell(format string, args ...any) {
@@ -125,18 +174,26 @@ func (w *worker) obey(order string) bool {
 }
 
 // at is where handlers come by.
-func (w *worker) at(projection string, partition int32) {
-	if w.obey("die " + projection) {
+func (w *worker) at(projection string, at eventstore.Position) {
+	if w.handle(place{projection, at.Partition, at.Offset}) == w.dieAt || w.obey("die "+projection) {
 		w.signal(syscall.SIGKILL)
 	}
 	if w.obey("stop " + projection) {
-		w.tell("stopping %s %d", projection, partition)
+		w.tell("stopping %s %d", projection, at.Partition)
 		w.signal(syscall.SIGSTOP)
 		<-w.goOn
 		w.mu.Lock()
-		w.order = fmt.Sprintf("stopped %s %d", projection, partition)
+		w.order = fmt.Sprintf("stopped %s %d", projection, at.Partition)
 		w.mu.Unlock()
 	}
+}
+
+// handle counts events.
+func (w *worker) handle(p place) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.handled[p] = true
+	return len(w.handled)
 }
 
 func (w *worker) signal(s syscall.Signal) {

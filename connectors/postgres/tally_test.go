@@ -21,41 +21,44 @@ var tallies = eventstore.Category{Name: "tally", Events: map[string]any{"added":
 // tally is what all events of a stream, or of a colour, come to. Chain depends on their order.
 type tally struct{ Count, Sum, Chain int64 }
 
-func (t *tally) add(n int64) {
+func (t *tally) add(n, base int64) {
 	t.Count++
 	t.Sum += n
-	t.Chain = (t.Chain*31 + n) % 1_000_000_007
+	t.Chain = (t.Chain*base + n) % 1_000_000_007
 }
+
+// base is that of the chains of a version: its rows are those of no other version.
+func base(version int) int64 { return 30 + int64(version) }
 
 func colourOf(e eventstore.Recorded[added]) string { return e.Data.Colour }
 
 // visit is called in the middle of handling an event: what the transaction did is not committed.
-type visit func(projection string, partition int32)
+type visit func(projection string, at eventstore.Position)
 
 // folded counts in the rows of a table.
-func folded(at visit) *projections.Projection[*projections.Rows[tally]] {
+func folded(at visit, version int) *projections.Projection[*projections.Rows[tally]] {
 	return projections.Define("folded",
 		projections.Fold(func(t *tally, e eventstore.Recorded[added]) {
-			at("folded", e.Position.Partition)
-			t.add(e.Data.N)
+			at("folded", e.Position)
+			t.add(e.Data.N, base(version))
 		}),
-		projections.FoldBy(colourOf, func(t *tally, e eventstore.Recorded[added]) { t.Count++; t.Sum += e.Data.N }))
+		projections.FoldBy(colourOf, func(t *tally, e eventstore.Recorded[added]) { t.Count++; t.Sum += e.Data.N })).Version(version)
 }
 
 // written counts with SQL of its own, none of which is idempotent.
-func written(at visit) *projections.Projection[pgx.Tx] {
+func written(at visit, version int) *projections.Projection[pgx.Tx] {
 	return projections.Define("written", projections.On(func(ctx context.Context, tx pgx.Tx, e eventstore.Recorded[added]) error {
 		b := &pgx.Batch{}
 		b.Queue(`INSERT INTO effects (partition, "offset", id) VALUES ($1, $2, $3)`, e.Position.Partition, e.Position.Offset, e.Data.ID)
 		b.Queue("INSERT INTO tallies (key) VALUES ($1) ON CONFLICT DO NOTHING", e.Stream.Key())
-		b.Queue("UPDATE tallies SET count = count + 1, sum = sum + $2, chain = (chain * 31 + $2) % 1000000007 WHERE key = $1", e.Stream.Key(), e.Data.N)
+		b.Queue("UPDATE tallies SET count = count + 1, sum = sum + $2, chain = (chain * $3 + $2) % 1000000007 WHERE key = $1", e.Stream.Key(), e.Data.N, base(version))
 		if e.Data.Colour != "" {
 			b.Queue("UPDATE colours SET count = count + 1, sum = sum + $2 WHERE key = $1", e.Data.Colour, e.Data.N)
 		}
 		if err := tx.SendBatch(ctx, b).Close(); err != nil {
 			return err
 		}
-		at("written", e.Position.Partition)
+		at("written", e.Position)
 		return nil
 	})).Setup(func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
@@ -64,5 +67,5 @@ func written(at visit) *projections.Projection[pgx.Tx] {
 			CREATE TABLE colours (LIKE tallies INCLUDING ALL);
 			INSERT INTO colours (key) VALUES ('red'), ('green'), ('blue')`)
 		return err
-	})
+	}).Version(version)
 }
