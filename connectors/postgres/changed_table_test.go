@@ -4,6 +4,8 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"github.com/strandlog/strand/connectors/postgres"
 	"github.com/strandlog/strand/eventstore"
 	"github.com/strandlog/strand/projections"
@@ -32,5 +34,27 @@ func TestDroppedTableIsNotMadeAgain(t *testing.T) {
 	}
 	if n := number(t, pool, "SELECT n FROM sums.rows"); n != 66 {
 		t.Errorf("the sum is %d", n)
+	}
+}
+
+// TestResetWithinCommit clears a read model when a commit has loaded its rows, and not yet written them: its lane is fenced, and the worker begins anew.
+func TestResetWithinCommit(t *testing.T) {
+	sink := postgres.NewTable[counter](open(t))
+	claim := projections.Claim{Projection: "sums", Version: 1, Topic: "events", TopicID: uuid.New(), LogID: uuid.New(), Epoch: 1}
+	lane, err := sink.Claim(t.Context(), claim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lane.Close()
+	err = lane.Commit(t.Context(), projections.Mark{Next: 1}, func(rows *projections.Rows[counter]) error {
+		row, err := rows.Row(t.Context(), "a")
+		if err != nil {
+			return err
+		}
+		row.N++
+		return sink.Reset(t.Context(), claim.ID())
+	})
+	if !errors.Is(err, projections.ErrFenced) {
+		t.Errorf("the commit ended with %v", err)
 	}
 }

@@ -215,10 +215,7 @@ func (l *tableLane[Row]) Commit(ctx context.Context, next projections.Mark, fn f
 		rows := projections.NewRows(c.load)
 		l.parking = parking{}
 		if err := fn(rows); err != nil {
-			if missing(err) {
-				err = l.mine(ctx, err)
-			}
-			return classified(err)
+			return classified(l.mine(ctx, err))
 		}
 		b := &pgx.Batch{}
 		l.begin(b, next)
@@ -230,7 +227,7 @@ func (l *tableLane[Row]) Commit(ctx context.Context, next projections.Mark, fn f
 		if conflict(err) && len(l.parking.released) == 0 && ctx.Err() == nil {
 			continue
 		}
-		return l.end(ctx, next, err)
+		return l.end(ctx, next, l.mine(ctx, err))
 	}
 }
 
