@@ -1,10 +1,12 @@
 package postgres_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/strandlog/strand/connectors/postgres"
 	"github.com/strandlog/strand/eventstore"
@@ -34,6 +36,35 @@ func TestDroppedTableIsNotMadeAgain(t *testing.T) {
 	}
 	if n := number(t, pool, "SELECT n FROM sums.rows"); n != 66 {
 		t.Errorf("the sum is %d", n)
+	}
+}
+
+// TestTableGrowsWhileItRuns adds a column to a table of which a handler has prepared a statement that gives all columns: that is no event's fault, and the
+// worker goes on.
+func TestTableGrowsWhileItRuns(t *testing.T) {
+	store, pool := openStore(t), open(t)
+	p := projections.Define("sums", projections.On(func(ctx context.Context, tx pgx.Tx, e eventstore.Recorded[numbered]) error {
+		rows, err := tx.Query(ctx, "UPDATE sum SET n = n + $1 RETURNING *", e.Data.N)
+		if err == nil {
+			rows.Close()
+			err = rows.Err()
+		}
+		return err
+	})).Setup(func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, "CREATE TABLE sum AS SELECT 0::bigint AS n")
+		return err
+	})
+	sink := postgres.NewSink(pool)
+	run(t, store, p, sink, projections.OnError(projections.Park, 1))
+	appendNumbers(t, store, 0, 10, 1)
+	await(t, store, p, sink)
+	if _, err := pool.Exec(t.Context(), "ALTER TABLE sums_v1.sum ADD COLUMN note text"); err != nil {
+		t.Fatal(err)
+	}
+	appendNumbers(t, store, 10, 20, 1)
+	await(t, store, p, sink)
+	if n, parked := number(t, pool, "SELECT n FROM sums_v1.sum"), number(t, pool, "SELECT count(*) FROM strand.parked"); n != 190 || parked != 0 {
+		t.Errorf("the sum is %d, and %d events are parked", n, parked)
 	}
 }
 

@@ -227,7 +227,7 @@ func (l *tableLane[Row]) Commit(ctx context.Context, next projections.Mark, fn f
 		if conflict(err) && len(l.parking.released) == 0 && ctx.Err() == nil {
 			continue
 		}
-		return l.end(ctx, next, l.mine(ctx, err))
+		return l.end(ctx, next, l.mine(ctx, gone(err)))
 	}
 }
 
