@@ -63,7 +63,8 @@ func query(ts *testscript.TestScript, neg bool, args []string) {
 	for rows.Next() {
 		values, err := rows.Values()
 		ts.Check(err)
-		fmt.Fprintln(ts.Stdout(), values...)
+		_, err = fmt.Fprintln(ts.Stdout(), values...)
+		ts.Check(err)
 	}
 	ts.Check(rows.Err())
 }

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -80,7 +79,12 @@ func (c *commit[Row]) load(ctx context.Context, keys []string, found func(string
 	b.Queue(byIndex)
 	b.Queue(c.sql.load, keys)
 	results := c.from.SendBatch(ctx, b)
-	defer func() { err = errors.Join(err, results.Close()) }()
+	defer func() {
+		if closed := results.Close(); err == nil {
+			err = closed
+		}
+		err = gone(err)
+	}()
 	if _, err := results.Exec(); err != nil {
 		return err
 	}
@@ -109,11 +113,11 @@ func scanRows[Row any](rows pgx.Rows, columns []column, found func(key string, s
 			into[2+i], put[i] = columns[i].scan(value)
 		}
 		if err := rows.Scan(into...); err != nil {
-			return err
+			return misfit(err)
 		}
 		for i := range put {
 			if err := put[i](); err != nil {
-				return fmt.Errorf("row %q, column %q: %w", key, columns[i].name, err)
+				return misfit(fmt.Errorf("row %q, column %q: %w", key, columns[i].name, err))
 			}
 		}
 		found(key, stamp, row)

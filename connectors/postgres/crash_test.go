@@ -342,7 +342,7 @@ func (s *scene) judge() {
 // fold adds the log up, and compares it with what the writers were told.
 func (s *scene) fold() logged {
 	s.t.Helper()
-	is := foldLog(s.t, s.client, 1)
+	is := foldLog(s.t, s.client, 1, nil)
 	for id, key := range s.writers.stored {
 		if is.keys[id] != key {
 			s.t.Errorf("event %d was acknowledged in stream %s and is in %q", id, key, is.keys[id])

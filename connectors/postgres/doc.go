@@ -39,6 +39,9 @@
 // and tries again, for as long as it takes (projections.ErrTransient). When it is not known whether a commit took place, the checkpoint tells. Everything
 // else ends the worker with the reason: the checkpoint stands before the first event whose effect is not there.
 //
+// A table that is changed under a worker so that it cannot write to it, or is dropped, is no event's fault: the worker ends whatever its policy, and nothing
+// is parked. A Table is made with the version, and never again behind its checkpoints: projections.Rebuild makes a new one from the log.
+//
 // A worker that stops in the middle of a transaction, and whose partition has moved, keeps its successor waiting for as long as PostgreSQL takes to end its
 // transaction: idle_in_transaction_session_timeout is ten seconds in it, and a successor ends it after two.
 //

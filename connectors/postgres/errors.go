@@ -40,10 +40,13 @@ func transientCodes() []string {
 
 // classified marks errors of the moment.
 func classified(err error) error {
-	if err == nil || errors.Is(err, projections.ErrTransient) || errors.Is(err, projections.ErrFenced) {
+	if err == nil || errors.Is(err, projections.ErrTransient) || errors.Is(err, projections.ErrFenced) || errors.Is(err, projections.ErrUnusable) {
 		return err
 	}
 	if said, ok := errors.AsType[*pgconn.PgError](err); ok {
+		if replanned(said) {
+			return &projections.TransientError{Err: err}
+		}
 		for _, code := range transientCodes() {
 			if strings.HasPrefix(said.Code, code) {
 				return &projections.TransientError{Err: err}
@@ -64,6 +67,12 @@ func classified(err error) error {
 	return err
 }
 
+// replanned says whether a table has changed under a statement that was prepared before: the driver prepares it anew the next time, and then it succeeds or
+// says what is wrong.
+func replanned(said *pgconn.PgError) bool {
+	return said.Code == "0A000" && said.Routine == "RevalidateCachedQuery" // the message may be in any language
+}
+
 // lost says whether a connection could not be made, or is no more.
 func lost(err error) bool {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
@@ -75,6 +84,21 @@ func lost(err error) bool {
 		pgconn.SafeToRetry(err) || errors.Is(err, pgx.ErrTxClosed) || strings.Contains(err.Error(), "conn closed")
 }
 
+const hintMisfit = "the table is not what the code writes: raise the projection's version, so that it is made anew"
+
+// misfit is what an error is of a value that does not go from a table into a row.
+func misfit(err error) error {
+	return &projections.UnusableError{Err: fmt.Errorf("%w: %s", err, hintMisfit)}
+}
+
+// gone adds the way out to an error of a table that its sink has made.
+func gone(err error) error {
+	if !missing(err) {
+		return err
+	}
+	return &projections.UnusableError{Err: fmt.Errorf("%w: call projections.Rebuild, or raise the projection's version: either makes the table anew, from the log", err)}
+}
+
 // explained adds the way out to what PostgreSQL says.
 func explained(err error, said *pgconn.PgError) error {
 	var hint string
@@ -82,7 +106,7 @@ func explained(err error, said *pgconn.PgError) error {
 	case "42P01", "3F000":
 		hint = "create it in the projection's Setup, and rebuild; or raise the projection's version"
 	case "42703", "42804":
-		hint = "the table is not what the code writes: raise the projection's version, so that it is made anew"
+		hint = hintMisfit
 	case "42501":
 		hint = "grant the role of the connection what it needs"
 	case "22021":

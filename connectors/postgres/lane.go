@@ -71,8 +71,11 @@ func (l *lane) end(ctx context.Context, next projections.Mark, err error) error 
 	return l.learn(ctx, next, err)
 }
 
-// mine returns cause, or that the lane was fenced, which may be why a table is not there any more.
+// mine returns cause, or that the lane was fenced, if that is why a table is not there any more.
 func (l *lane) mine(ctx context.Context, cause error) error {
+	if !missing(cause) {
+		return cause
+	}
 	if _, refused, err := l.stored(ctx); err == nil && refused != nil {
 		return refused
 	}

@@ -9,30 +9,22 @@ import (
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/strandlog/strand/brokerd/brokertest"
-	"github.com/strandlog/strand/commitlog"
 	"github.com/strandlog/strand/connectors/postgres"
-	"github.com/strandlog/strand/eventstore"
 	"github.com/strandlog/strand/projections"
 )
 
 // rebuild makes version 2 of both projections, while a worker keeps version 1, which readers see.
 type rebuild struct {
-	t       *testing.T
-	broker  string
-	client  *commitlog.Client
-	store   *eventstore.Store
-	pool    *pgxpool.Pool
+	*tallyLog
 	fillers map[string]*workerProcess // by their projections
 }
 
 // TestRebuildKilledHalfWay kills the processes that make second versions in the middle of an event, half-way. Others go on from the checkpoints.
 func TestRebuildKilledHalfWay(t *testing.T) {
-	r := openRebuild(t)
+	r := &rebuild{openTallies(t), map[string]*workerProcess{"folded": nil, "written": nil}}
 	const half, first, more = 300, 600, 200
-	r.appendEvents(0, first)
+	r.appendEvents(0, first, keys)
 	keeper := startWorker(t, workerSettings{Broker: r.broker, Database: r.database("keeper")})
 	defer r.end(keeper)
 	r.awaitKeeper(keeper)
@@ -49,7 +41,7 @@ func TestRebuildKilledHalfWay(t *testing.T) {
 			t.Errorf("%s: %d events were committed when its process died in event %d", projection, n, half)
 		}
 	}
-	r.appendEvents(first, first+more)
+	r.appendEvents(first, first+more, keys)
 	r.start(0)
 	for projection, filler := range r.fillers {
 		if said, want := filler.await(t, "filled "), fmt.Sprintf("filled %d", first+more-before[projection]); said != want {
@@ -70,39 +62,9 @@ func TestRebuildKilledHalfWay(t *testing.T) {
 	}
 }
 
-func openRebuild(t *testing.T) *rebuild {
-	t.Helper()
-	nodes := brokertest.Cluster(t, 1)
-	r := &rebuild{t: t, broker: nodes.URLs(), client: nodes.Client(0), pool: open(t), fillers: map[string]*workerProcess{"folded": nil, "written": nil}}
-	var err error
-	if r.store, err = eventstore.Open(t.Context(), r.client, eventstore.Config{Partitions: partitions}, tallies); err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
 // database is where a process finds it, with the name of its connections.
 func (r *rebuild) database(process string) string {
 	return r.pool.Config().ConnString() + "&pool_max_conns=16&application_name=strand%20" + process
-}
-
-// appendEvents appends the events of [from, to): those of a stream at once.
-func (r *rebuild) appendEvents(from, to int) {
-	r.t.Helper()
-	events := map[string][]any{}
-	for i := from; i < to; i++ {
-		e := added{ID: int64(i), N: int64(1 + i*i%997)}
-		if i%20 == 0 {
-			e.Colour = []string{"red", "green", "blue"}[i/20%3]
-		}
-		key := fmt.Sprintf("k%d", i%keys)
-		events[key] = append(events[key], e)
-	}
-	for key, all := range events {
-		if _, err := r.store.Append(r.t.Context(), tallies.Stream(key), eventstore.Any, all...); err != nil {
-			r.t.Fatal(err)
-		}
-	}
 }
 
 // start begins with a process for each second version, which dies in that event.
@@ -151,7 +113,7 @@ func (r *rebuild) awaitKeeper(keeper *workerProcess) {
 // wantViews compares what readers see with the log, and with one version.
 func (r *rebuild) wantViews(version int) {
 	r.t.Helper()
-	is := foldLog(r.t, r.client, version)
+	is := foldLog(r.t, r.client, version, nil)
 	for name, test := range map[string]struct {
 		sql  string
 		want model

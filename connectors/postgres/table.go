@@ -48,7 +48,8 @@ func (t *Table[Row]) Claim(ctx context.Context, c projections.Claim) (projection
 	return &tableLane[Row]{lane: lane{database: t.database, claim: c, number: got.lane, mark: got.mark}, table: t, sql: newStatements(c.ID(), t.columns)}, nil
 }
 
-// create makes the table, unless it is there, and refuses one that is not what Row needs.
+// create makes the table, unless it is there. It refuses one that is not what Row needs, and to make one behind a checkpoint: the effects of all that is below
+// would lack.
 func (t *Table[Row]) create(ctx context.Context, tx pgx.Tx, p projections.ID) error {
 	rows, err := tx.Query(ctx, "SELECT column_name || ' ' || data_type FROM information_schema.columns WHERE table_schema = $1 AND table_name = $2 ORDER BY ordinal_position", Schema(p), TableName)
 	if err != nil {
@@ -72,6 +73,14 @@ func (t *Table[Row]) create(ctx context.Context, tx pgx.Tx, p projections.ID) er
 	case len(is) > 0:
 		return fmt.Errorf("postgres: table %s has the columns %s, and %v needs %s: raise the projection's version, so that a new table is made",
 			quote(Schema(p), TableName), strings.Join(is, ", "), reflect.TypeFor[Row](), strings.Join(want, ", "))
+	}
+	var begun bool
+	if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM strand.checkpoints WHERE projection = $1 AND version = $2 AND next_offset > 0)", p.Name, p.Version).Scan(&begun); err != nil {
+		return err
+	}
+	if begun {
+		return &projections.UnusableError{Err: fmt.Errorf("postgres: table %s was dropped, and with it what the events before the checkpoints came to: restore it, call projections.Rebuild, or raise the projection's version",
+			quote(Schema(p), TableName))}
 	}
 	if err := createSchema(ctx, tx, p); err != nil {
 		return err
@@ -206,10 +215,7 @@ func (l *tableLane[Row]) Commit(ctx context.Context, next projections.Mark, fn f
 		rows := projections.NewRows(c.load)
 		l.parking = parking{}
 		if err := fn(rows); err != nil {
-			if missing(err) {
-				err = l.mine(ctx, err)
-			}
-			return classified(err)
+			return classified(l.mine(ctx, err))
 		}
 		b := &pgx.Batch{}
 		l.begin(b, next)
@@ -221,7 +227,7 @@ func (l *tableLane[Row]) Commit(ctx context.Context, next projections.Mark, fn f
 		if conflict(err) && len(l.parking.released) == 0 && ctx.Err() == nil {
 			continue
 		}
-		return l.end(ctx, next, err)
+		return l.end(ctx, next, l.mine(ctx, gone(err)))
 	}
 }
 

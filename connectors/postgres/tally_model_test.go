@@ -2,14 +2,56 @@ package postgres_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/strandlog/strand/brokerd/brokertest"
 	"github.com/strandlog/strand/commitlog"
+	"github.com/strandlog/strand/eventstore"
 )
+
+// tallyLog is a log of such events, and a database for what they come to.
+type tallyLog struct {
+	t      *testing.T
+	broker string
+	client *commitlog.Client
+	store  *eventstore.Store
+	pool   *pgxpool.Pool
+}
+
+func openTallies(t *testing.T) *tallyLog {
+	t.Helper()
+	nodes := brokertest.Cluster(t, 1)
+	l := &tallyLog{t: t, broker: nodes.URLs(), client: nodes.Client(0), pool: open(t)}
+	var err error
+	if l.store, err = eventstore.Open(t.Context(), l.client, eventstore.Config{Partitions: partitions}, tallies); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// appendEvents appends the events of [from, to), over so many streams: those of one at once.
+func (l *tallyLog) appendEvents(from, to, streams int) {
+	l.t.Helper()
+	events := map[string][]any{}
+	for i := from; i < to; i++ {
+		e := added{ID: int64(i), N: int64(1 + i*i%997)}
+		if i%20 == 0 {
+			e.Colour = []string{"red", "green", "blue"}[i/20%3]
+		}
+		key := fmt.Sprintf("k%d", i%streams)
+		events[key] = append(events[key], e)
+	}
+	for key, all := range events {
+		if _, err := l.store.Append(l.t.Context(), tallies.Stream(key), eventstore.Any, all...); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+}
 
 // model is what rows come to, by their keys.
 type model map[string]tally
@@ -21,8 +63,8 @@ type logged struct {
 	keys             map[int64]string // of the streams that events are in, by their IDs
 }
 
-// foldLog reads the log without the event store and adds it up, as a version does.
-func foldLog(t *testing.T, client *commitlog.Client, version int) logged {
+// foldLog reads the log without the event store and adds it up, as a version does: all of it, or what each partition has below some offset.
+func foldLog(t *testing.T, client *commitlog.Client, version int, below map[int32]int64) logged {
 	t.Helper()
 	is := logged{streams: model{}, colours: model{"red": {}, "green": {}, "blue": {}}, keys: map[int64]string{}}
 	topic, err := client.Topic(t.Context(), "events")
@@ -30,7 +72,10 @@ func foldLog(t *testing.T, client *commitlog.Client, version int) logged {
 		t.Fatal(err)
 	}
 	for p := range topic.Partitions {
-		for r, err := range client.Records(t.Context(), topic, int32(p), commitlog.Range{}) {
+		if below != nil && below[int32(p)] == 0 {
+			continue
+		}
+		for r, err := range client.Records(t.Context(), topic, int32(p), commitlog.Range{To: below[int32(p)]}) {
 			if err != nil {
 				t.Fatal(err)
 			}
