@@ -65,13 +65,15 @@ type reset struct {
 
 // resetLine is a partition in JSON.
 type resetLine struct {
-	Group     string `json:"group"`
-	Topic     string `json:"topic"`
-	Partition int32  `json:"partition"`
-	From      *int64 `json:"from"` // nil: nothing was committed
-	To        int64  `json:"to"`
-	Lag       int64  `json:"lag"`
-	DryRun    bool   `json:"dryRun"`
+	Group      string `json:"group,omitempty"` // or a projection
+	Projection string `json:"projection,omitempty"`
+	Version    int    `json:"version,omitempty"`
+	Topic      string `json:"topic"`
+	Partition  int32  `json:"partition"`
+	From       *int64 `json:"from"` // nil: nothing was committed
+	To         int64  `json:"to"`
+	Lag        int64  `json:"lag"`
+	DryRun     bool   `json:"dryRun"`
 }
 
 func (q *reset) run(ctx context.Context, cmd *cobra.Command, client *commitlog.Client, name string, f format) error {

@@ -69,7 +69,7 @@ func (q *reset) project(ctx context.Context, cmd *cobra.Command, client *commitl
 	next := map[int32]int64{}
 	for _, line := range lines {
 		next[line.Partition] = line.To
-		line.Group, line.Topic, line.DryRun = o.ID.String(), t.Name, q.dryRun
+		line.Projection, line.Version, line.Topic, line.DryRun = o.ID.Name, o.ID.Version, t.Name, q.dryRun
 		if f.json() {
 			if err := writeJSON(cmd.OutOrStdout(), line); err != nil {
 				return err
