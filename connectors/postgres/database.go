@@ -182,10 +182,11 @@ func application(c projections.Claim) string {
 	return fmt.Sprintf("strand %s p%d", c.ID(), c.Partition)
 }
 
-// endStuck ends transactions of earlier owners of a partition that do nothing, and hold its checkpoint.
+// endStuck ends transactions of earlier owners of a partition that do nothing, and hold its checkpoint. In the middle of a batch they are active, and wait for
+// the rest of it.
 func (d *database) endStuck(ctx context.Context, c projections.Claim) error {
 	_, err := d.pool.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-		WHERE application_name = left($1, 63) AND datname = current_database() AND state LIKE 'idle in transaction%' AND state_change < now() - interval '1 second'`, application(c))
+		WHERE application_name = left($1, 63) AND datname = current_database() AND (state LIKE 'idle in transaction%' OR state = 'active' AND wait_event = 'ClientRead') AND state_change < now() - interval '1 second'`, application(c))
 	return err
 }
 
@@ -214,11 +215,33 @@ func (d *database) setUp(ctx context.Context, p projections.ID, fn func(tx pgx.T
 
 // createSchema makes the schema of a projection version, and has the transaction find its tables.
 func createSchema(ctx context.Context, tx pgx.Tx, p projections.ID) error {
-	if _, err := tx.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+quote(Schema(p))); err != nil {
+	there, err := ownSchema(ctx, tx, p)
+	if err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, "SELECT set_config('search_path', $1, true)", searchPath(p))
+	if !there {
+		if _, err := tx.Exec(ctx, "CREATE SCHEMA "+quote(Schema(p))+"; COMMENT ON SCHEMA "+quote(Schema(p))+" IS '"+schemaComment+"'"); err != nil {
+			return err
+		}
+	}
+	_, err = tx.Exec(ctx, "SELECT set_config('search_path', $1, true)", searchPath(p))
 	return err
+}
+
+// schemaComment tells the schemas that were made for a version from those of somebody else, which are not to be dropped with it.
+const schemaComment = "strand: holds what a version of a projection writes"
+
+// ownSchema says whether the schema of a projection version is there, and refuses one that is somebody else's.
+func ownSchema(ctx context.Context, tx pgx.Tx, p projections.ID) (there bool, err error) {
+	var comment string
+	err = tx.QueryRow(ctx, "SELECT coalesce(obj_description(oid, 'pg_namespace'), '') FROM pg_namespace WHERE nspname = $1", Schema(p)).Scan(&comment)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return false, nil
+	case err == nil && comment != schemaComment:
+		return false, &projections.InvalidError{Projection: p.Name, Reason: fmt.Sprintf("version %d needs a schema of its own, and %s is somebody else's: choose another name, or drop it", p.Version, quote(Schema(p)))}
+	}
+	return err == nil, err
 }
 
 func searchPath(p projections.ID) string { return quote(Schema(p)) + ", public" }
@@ -238,7 +261,10 @@ func (d *database) reset(ctx context.Context, p projections.ID) error {
 				return err
 			}
 		}
-		_, err := tx.Exec(ctx, "DROP SCHEMA IF EXISTS "+quote(Schema(p))+" CASCADE") // with the views that show it
+		if there, err := ownSchema(ctx, tx, p); err != nil || !there {
+			return err
+		}
+		_, err := tx.Exec(ctx, "DROP SCHEMA "+quote(Schema(p))+" CASCADE") // with the views that show it
 		return err
 	})
 	d.announce()

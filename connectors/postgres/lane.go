@@ -46,7 +46,8 @@ func (l *lane) admit(next projections.Mark) error {
 
 // begin queues what every commit begins with: it ends the transaction if the lane has lost its partition.
 func (l *lane) begin(b *pgx.Batch, next projections.Mark) {
-	b.Queue("SELECT set_config('synchronous_commit', $1, true), set_config('lock_timeout', $2, true)", l.synchronous, ms(lockTimeout))
+	b.Queue("SELECT set_config('synchronous_commit', $1, true), set_config('lock_timeout', $2, true), set_config('application_name', left($3, 63), true)",
+		l.synchronous, ms(lockTimeout), application(l.claim))
 	var eventID *uuid.UUID
 	if next.EventID != uuid.Nil {
 		eventID = &next.EventID

@@ -71,7 +71,7 @@ func TestSinkIsASink(t *testing.T) {
 				if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(1)`); err != nil {
 					return err
 				}
-				if _, err := tx.Exec(ctx, `DO $$ BEGIN CREATE SCHEMA IF NOT EXISTS counters_v3; EXCEPTION WHEN unique_violation THEN NULL; END $$; CREATE TABLE IF NOT EXISTS counters_v3.counters (key text PRIMARY KEY, n bigint NOT NULL)`); err != nil {
+				if _, err := tx.Exec(ctx, `DO $$ BEGIN CREATE SCHEMA IF NOT EXISTS counters_v3; COMMENT ON SCHEMA counters_v3 IS 'strand: holds what a version of a projection writes'; EXCEPTION WHEN unique_violation THEN NULL; END $$; CREATE TABLE IF NOT EXISTS counters_v3.counters (key text PRIMARY KEY, n bigint NOT NULL)`); err != nil {
 					return err
 				}
 				_, err := tx.Exec(ctx, `INSERT INTO counters_v3.counters AS c VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET n = c.n + excluded.n`, key, n)

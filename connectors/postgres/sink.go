@@ -53,8 +53,7 @@ func (l *txLane) Commit(ctx context.Context, next projections.Mark, fn func(pgx.
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // also when fn panics; after a commit it does nothing
 	b := &pgx.Batch{}
 	l.begin(b, next)
-	b.Queue("SELECT set_config('idle_in_transaction_session_timeout', $1, true), set_config('application_name', left($2, 63), true), set_config('search_path', $3, true)",
-		ms(idleTimeout), application(l.claim), searchPath(l.claim.ID()))
+	b.Queue("SELECT set_config('idle_in_transaction_session_timeout', $1, true), set_config('search_path', $2, true)", ms(idleTimeout), searchPath(l.claim.ID()))
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return l.refused(err)
 	}

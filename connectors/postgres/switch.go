@@ -38,6 +38,10 @@ func showFirst(ctx context.Context, tx pgx.Tx, p projections.ID) error {
 
 // show makes the views of a version's tables.
 func show(ctx context.Context, tx pgx.Tx, p projections.ID) error {
+	// One version after the other, also where the schema is not there yet.
+	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", "strand views "+p.Name); err != nil {
+		return err
+	}
 	views := quote(Views(p.Name))
 	if _, err := tx.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+views); err != nil {
 		return err

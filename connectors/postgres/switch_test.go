@@ -1,6 +1,8 @@
 package postgres_test
 
 import (
+	"errors"
+	"sync"
 	"testing"
 
 	"github.com/strandlog/strand/connectors/postgres"
@@ -29,5 +31,43 @@ func TestForeignViewsStay(t *testing.T) {
 	}
 	if n := number(t, pool, "SELECT n FROM orders.rows"); n != 2 {
 		t.Errorf("the live version counted %d", n)
+	}
+}
+
+// TestVersionsBeginTogether has several versions of a new projection make the schema of its views at once.
+func TestVersionsBeginTogether(t *testing.T) {
+	store, pool := openStore(t), open(t)
+	appendNumbers(t, store, 0, 4, 1)
+	for _, name := range []string{"a", "b", "c", "d"} {
+		var all sync.WaitGroup
+		for version := 1; version <= 4; version++ {
+			p := projections.Define(name, projections.Fold(func(c *counter, _ eventstore.Recorded[numbered]) { c.N++ })).Version(version)
+			all.Go(func() {
+				if err := projections.CatchUp(t.Context(), store, p, postgres.NewTable[counter](pool)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+	}
+}
+
+// TestForeignSchemaStays has the schema that a version needs be somebody else's: it is neither used nor dropped.
+func TestForeignSchemaStays(t *testing.T) {
+	store, pool := openStore(t), open(t)
+	if _, err := pool.Exec(t.Context(), "CREATE SCHEMA api_v1; CREATE TABLE api_v1.customers AS SELECT 1 AS n"); err != nil {
+		t.Fatal(err)
+	}
+	p := projections.Define("api", projections.Fold(func(c *counter, _ eventstore.Recorded[numbered]) { c.N++ }))
+	sink := postgres.NewTable[counter](pool)
+	appendNumbers(t, store, 0, 4, 1)
+	if err := projections.CatchUp(t.Context(), store, p, sink); !errors.Is(err, projections.ErrInvalid) {
+		t.Errorf("making a table there: %v", err)
+	}
+	if err := sink.Reset(t.Context(), p.ID()); !errors.Is(err, projections.ErrInvalid) {
+		t.Errorf("a reset: %v", err)
+	}
+	if n := number(t, pool, "SELECT n FROM api_v1.customers"); n != 1 {
+		t.Error("the table of somebody else was dropped")
 	}
 }
