@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 	"github.com/strandlog/strand/commitlog"
@@ -18,7 +19,7 @@ func projectionsResetCommand(at *modelPlace) *cobra.Command {
 		Long: `Have a projection go on from another place of the log. What is in the read model stays: of what lies between, events that are passed again have their effects
 once more, and those that are passed over never have any. To make a read model anew, run the projection under a new version, or call projections.Rebuild.
 
-Workers begin at the new places with their next commit. With --dry-run nothing is changed.
+Workers begin at the new places at once. With --dry-run nothing is changed.
 
 ` + exitHelp(exitOK, exitError, exitUsage, exitUnavailable, exitNotFound, exitRefused, exitPending),
 		Example: `  brokerd projections reset balances --to earliest --dry-run
@@ -90,6 +91,13 @@ func (q *reset) project(ctx context.Context, cmd *cobra.Command, client *commitl
 	if err := m.SetCheckpoints(ctx, o.ID, next); err != nil {
 		return err
 	}
-	tell(cmd, "Projection %s goes on from there with its workers' next commits.", o.ID)
+	again := make([]commitlog.GroupOffset, len(t.Partitions)) // workers that have nothing to commit would not notice
+	for p := range again {
+		again[p] = commitlog.GroupOffset{Topic: t.ID, Partition: int32(p), Offset: commitlog.NoOffset}
+	}
+	if err := client.ResetOffsets(ctx, o.ID.Group(), again, true); err != nil && !errors.Is(err, commitlog.ErrUnknownGroup) {
+		return err
+	}
+	tell(cmd, "Projection %s goes on from there, as soon as it has workers.", o.ID)
 	return nil
 }

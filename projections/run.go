@@ -43,7 +43,7 @@ func Rebuild[T any](ctx context.Context, store *eventstore.Store, p *Projection[
 		return fmt.Errorf("clearing the read model of projection %s: %w", p.ID(), err)
 	}
 	if shares(store, sink) { // workers that have nothing to commit would not notice
-		if err := store.Reassign(ctx, p.ID().group()); err != nil {
+		if err := store.Reassign(ctx, p.ID().Group()); err != nil {
 			return fmt.Errorf("having the workers of projection %s begin anew: %w", p.ID(), err)
 		}
 	}

@@ -21,8 +21,8 @@ func shares[T any](store *eventstore.Store, sink Sink[T]) bool {
 	return !private && store.HasGroups()
 }
 
-// group is the name of the consumer group whose members run a projection version.
-func (p ID) group() string { return fmt.Sprintf("%s.v%d", p.Name, p.Version) }
+// Group is the name of the consumer group whose members run a projection version.
+func (p ID) Group() string { return fmt.Sprintf("%s.v%d", p.Name, p.Version) }
 
 // share is a member of the projection's group, until ctx ends or a worker fails. A sink that cannot be reached now is an error; later it is waited for.
 func (j *job[T]) share(ctx context.Context) error {
@@ -34,7 +34,7 @@ func (j *job[T]) share(ctx context.Context) error {
 	}
 	var mu sync.Mutex
 	var late error // a handler that outlived the stop: the group does not care, but the caller has to know
-	err := j.store.Share(ctx, j.projection.ID().group(), commitlog.MemberConfig{StopTimeout: j.options.stopTimeout + stopMargin},
+	err := j.store.Share(ctx, j.projection.ID().Group(), commitlog.MemberConfig{StopTimeout: j.options.stopTimeout + stopMargin},
 		func(ctx context.Context, a *commitlog.Assignment) error {
 			err := j.own(ctx, a)
 			if errors.Is(err, ErrStopTimeout) {

@@ -224,6 +224,9 @@ func createSchema(ctx context.Context, tx pgx.Tx, p projections.ID) error {
 			return err
 		}
 	}
+	if err := enter(ctx, tx.Conn(), p); err != nil {
+		return err
+	}
 	_, err = tx.Exec(ctx, "SELECT set_config('search_path', $1, true)", searchPath(p))
 	return err
 }
@@ -242,6 +245,19 @@ func ownSchema(ctx context.Context, tx pgx.Tx, p projections.ID) (there bool, er
 		return false, &projections.InvalidError{Projection: p.Name, Reason: fmt.Sprintf("version %d needs a schema of its own, and %s is somebody else's: choose another name, or drop it", p.Version, quote(Schema(p)))}
 	}
 	return err == nil, err
+}
+
+// enter has a connection forget the statements that it has prepared where names meant the tables of another version: these may have columns of other types.
+func enter(ctx context.Context, conn *pgx.Conn, p projections.ID) error {
+	const last = "strand: projection version"
+	data := conn.PgConn().CustomData()
+	if was, ok := data[last]; ok && was != p {
+		if err := conn.DeallocateAll(ctx); err != nil {
+			return err
+		}
+	}
+	data[last] = p
+	return nil
 }
 
 func searchPath(p projections.ID) string { return quote(Schema(p)) + ", public" }

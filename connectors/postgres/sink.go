@@ -51,6 +51,9 @@ func (l *txLane) Commit(ctx context.Context, next projections.Mark, fn func(pgx.
 		return classified(err)
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // also when fn panics; after a commit it does nothing
+	if err := enter(ctx, tx.Conn(), l.claim.ID()); err != nil {
+		return l.refused(err)
+	}
 	b := &pgx.Batch{}
 	l.begin(b, next)
 	b.Queue("SELECT set_config('idle_in_transaction_session_timeout', $1, true), set_config('search_path', $2, true)", ms(idleTimeout), searchPath(l.claim.ID()))

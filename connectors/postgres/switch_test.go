@@ -1,9 +1,13 @@
 package postgres_test
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/strandlog/strand/connectors/postgres"
 	"github.com/strandlog/strand/eventstore"
@@ -69,5 +73,34 @@ func TestForeignSchemaStays(t *testing.T) {
 	}
 	if n := number(t, pool, "SELECT n FROM api_v1.customers"); n != 1 {
 		t.Error("the table of somebody else was dropped")
+	}
+}
+
+// TestVersionsShareConnections has two versions of a projection take turns on one connection, with the same SQL and a column of different types.
+func TestVersionsShareConnections(t *testing.T) {
+	store, cfg := openStore(t), open(t).Config()
+	cfg.MaxConns = 2
+	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	version := func(n int, typ string, value any) *projections.Projection[pgx.Tx] {
+		return projections.Define("counts", projections.On(func(ctx context.Context, tx pgx.Tx, _ eventstore.Recorded[numbered]) error {
+			_, err := tx.Exec(ctx, "INSERT INTO counts VALUES ($1)", value)
+			return err
+		})).Setup(func(ctx context.Context, tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, "CREATE TABLE counts (n "+typ+")")
+			return err
+		}).Version(n)
+	}
+	versions := []*projections.Projection[pgx.Tx]{version(1, "integer", 7), version(2, "text", "seven")}
+	for round := range 3 {
+		appendNumbers(t, store, 0, 2, 1)
+		for _, p := range versions {
+			if err := projections.CatchUp(t.Context(), store, p, postgres.NewSink(pool)); err != nil {
+				t.Fatalf("round %d, %s: %v", round, p.ID(), err)
+			}
+		}
 	}
 }
