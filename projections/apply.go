@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"runtime/debug"
 
@@ -53,6 +54,12 @@ func (a *application[T]) apply(ctx context.Context, tx T) error {
 		}
 		events, first := a.eventsOf(h)
 		if len(events) == 0 {
+			continue
+		}
+		if len(events) > 1 { // which of them is at fault is found out in smaller commits
+			if err := call(func() error { return h.many(ctx, tx, events) }); err != nil {
+				return &DataError{Err: err}
+			}
 			continue
 		}
 		if err := a.guard(first, func() error { return h.many(ctx, tx, events) }); err != nil {
@@ -115,6 +122,26 @@ func (a *application[T]) guard(i int, fn func() error) error {
 	a.failed = i
 	e := a.batch[i].event
 	return &HandlerError{Projection: a.projection.ID(), Position: e.Position, Stream: e.Stream.String(), Type: e.Type, Err: err}
+}
+
+// blame takes an error of the sink for one of the only event that the commit has.
+func (a *application[T]) blame(err error) error {
+	if a.failed >= 0 || !errors.Is(err, ErrData) || errors.Is(err, ErrTransient) || errors.Is(err, ErrUnusable) {
+		return err
+	}
+	only := -1
+	for i, d := range a.batch {
+		if d.handled && only >= 0 {
+			return err
+		}
+		if d.handled {
+			only = i
+		}
+	}
+	if only < 0 {
+		return err
+	}
+	return a.guard(only, func() error { return err })
 }
 
 // call turns a panic of fn into an error.

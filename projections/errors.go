@@ -10,16 +10,17 @@ import (
 
 // The identities of this package's errors, for errors.Is. Those with details come as the struct that is named beside them.
 var (
-	ErrHandler           = errors.New("projections: a handler refused an event")                    // *HandlerError
-	ErrFenced            = errors.New("projections: the partition has another owner")               // *FencedError
-	ErrInvalid           = errors.New("projections: the projection is not valid")                   // *InvalidError
-	ErrSinkInUse         = errors.New("projections: the sink belongs to another projection")        //
-	ErrStopTimeout       = errors.New("projections: a handler did not finish in time for the stop") //
-	ErrUnusable          = errors.New("projections: the sink cannot take any event")                // *UnusableError
-	ErrTransient         = errors.New("projections: the sink may succeed if it is asked again")     // *TransientError
-	ErrUnknownProjection = errors.New("projections: no such projection")                            // *UnknownProjectionError
-	ErrLogDiverged       = commitlog.ErrLogDiverged                                                 // *DivergedError
-	ErrUnreachable       = eventstore.ErrUnreachable                                                // *eventstore.UnreachableError
+	ErrHandler           = errors.New("projections: a handler refused an event")                      // *HandlerError
+	ErrFenced            = errors.New("projections: the partition has another owner")                 // *FencedError
+	ErrInvalid           = errors.New("projections: the projection is not valid")                     // *InvalidError
+	ErrSinkInUse         = errors.New("projections: the sink belongs to another projection")          //
+	ErrStopTimeout       = errors.New("projections: a handler did not finish in time for the stop")   //
+	ErrData              = errors.New("projections: the sink cannot keep what an event has it write") // *DataError
+	ErrUnusable          = errors.New("projections: the sink cannot take any event")                  // *UnusableError
+	ErrTransient         = errors.New("projections: the sink may succeed if it is asked again")       // *TransientError
+	ErrUnknownProjection = errors.New("projections: no such projection")                              // *UnknownProjectionError
+	ErrLogDiverged       = commitlog.ErrLogDiverged                                                   // *DivergedError
+	ErrUnreachable       = eventstore.ErrUnreachable                                                  // *eventstore.UnreachableError
 )
 
 // HandlerError stops a worker: the event at Position has no effect in the sink, and everything before it in its partition has.
@@ -109,6 +110,16 @@ func (e *TransientError) Error() string { return e.Err.Error() }
 func (e *TransientError) Is(target error) bool { return target == ErrTransient }
 
 func (e *TransientError) Unwrap() error { return e.Err }
+
+// DataError is what a sink returns for what it cannot keep: some event of the commit is at fault, and the worker finds out which.
+type DataError struct{ Err error }
+
+func (e *DataError) Error() string { return e.Err.Error() }
+
+// Is reports whether target is ErrData.
+func (e *DataError) Is(target error) bool { return target == ErrData }
+
+func (e *DataError) Unwrap() error { return e.Err }
 
 // UnusableError is what a sink returns when no event could be handled, such as for a table that is missing: the worker ends with it, whatever its policy.
 type UnusableError struct{ Err error }

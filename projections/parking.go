@@ -270,6 +270,7 @@ func (w *worker[T]) retryOne(ctx context.Context, e ParkedEvent) (ok bool, err e
 		w.parked.sink.Release(e.Offset)
 		return run.apply(ctx, tx)
 	})
+	err = run.blame(err)
 	switch {
 	case err == nil:
 		return true, nil

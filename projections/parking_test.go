@@ -3,6 +3,7 @@ package projections_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -205,4 +206,36 @@ func (l *unsureLane) Commit(ctx context.Context, next projections.Mark, fn func(
 		return &projections.TransientError{Err: errors.New("the answer was lost")}
 	}
 	return err
+}
+
+// TestPoisonInBatches has a handler of batches refuse one event of many: that alone is parked, and all others have their effect.
+func TestPoisonInBatches(t *testing.T) {
+	store, memory := openStore(t, 1), projections.NewMemory[balance]()
+	for i := range 100 {
+		appendTo(t, store, fmt.Sprintf("a%d", i), deposited{int64(i)})
+	}
+	projection := projections.Define("balances", projections.OnBatch(func(ctx context.Context, rows *projections.Rows[balance], events []eventstore.Recorded[deposited]) error {
+		for _, e := range events {
+			if e.Data.Amount == 77 {
+				return errors.New("poison")
+			}
+			if _, err := rows.Row(ctx, e.Stream.Key()); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	if err := projections.CatchUp(t.Context(), store, projection, memory, projections.OnError(projections.Park, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if parked := memory.Parked(0); len(parked) != 1 || parked[0].Stream != "account-a77" {
+		t.Errorf("parked are %+v", parked)
+	}
+	n := 0
+	for range memory.All() {
+		n++
+	}
+	if n != 99 {
+		t.Errorf("there are %d rows, want 99", n)
+	}
 }

@@ -149,6 +149,14 @@ func (w *worker[T]) project(ctx context.Context, batch []delivery) error {
 		if errors.Is(err, ErrTransient) {
 			return err // what is not committed is tried again
 		}
+		if failed < 0 && errors.Is(err, ErrData) && !errors.Is(err, ErrUnusable) && len(batch) > 1 {
+			half := len(batch) / 2
+			if err := w.project(ctx, batch[:half]); err != nil {
+				return err
+			}
+			batch = batch[half:]
+			continue
+		}
 		if failed > 0 {
 			if _, before := w.commit(ctx, batch[:failed]); before != nil {
 				return errors.Join(err, before)
@@ -177,6 +185,7 @@ func (w *worker[T]) commit(ctx context.Context, batch []delivery) (failed int, e
 		}
 		return run.apply(ctx, tx)
 	})
+	err = run.blame(err)
 	switch {
 	case err == nil:
 		w.meter.add(records)

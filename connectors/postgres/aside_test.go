@@ -44,3 +44,27 @@ func TestSetAsideAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestParkedByTheSink has events whose rows the database refuses when they are written, not when they are handled: those alone are parked.
+func TestParkedByTheSink(t *testing.T) {
+	store, pool := openStore(t), open(t)
+	type text struct{ Text string }
+	p := projections.Define("texts", projections.Fold(func(row *text, e eventstore.Recorded[numbered]) {
+		row.Text = "clean"
+		if e.Data.N%50 == 7 {
+			row.Text = "a\x00b"
+		}
+	}))
+	appendNumbers(t, store, 0, 200, 100)
+	sink := postgres.NewTable[text](pool)
+	if err := projections.CatchUp(t.Context(), store, p, sink, projections.OnError(projections.Park, 1)); err != nil {
+		t.Fatal(err)
+	}
+	parked, err := postgres.NewAdmin(pool).Parked(t.Context(), p.ID())
+	if err != nil || len(parked) != 4 { // 7 and 107, 57 and 157
+		t.Errorf("%d events are parked, %v: %+v", len(parked), err, parked)
+	}
+	if n := number(t, pool, "SELECT count(*) FROM texts.rows WHERE text = 'clean'"); n != 98 {
+		t.Errorf("%d rows are there, want 98", n)
+	}
+}

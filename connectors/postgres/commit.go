@@ -71,7 +71,7 @@ func newCommit[Row any](columns []column, sql *statements, from sender) *commit[
 func (c *commit[Row]) load(ctx context.Context, keys []string, found func(string, Row)) (err error) {
 	for _, key := range keys {
 		if err := checkText(key); err != nil {
-			return fmt.Errorf("row %q: %w", key, err)
+			return &projections.DataError{Err: fmt.Errorf("row %q: %w", key, err)}
 		}
 		c.stamps[key] = 0
 	}

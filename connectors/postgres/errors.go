@@ -56,6 +56,9 @@ func classified(err error) error {
 		if strings.HasPrefix(said.Code, "42") || strings.HasPrefix(said.Code, "3F") { // what is missing, or not permitted, is so for all events
 			return &projections.UnusableError{Err: err}
 		}
+		if said.Code != "23502" && (strings.HasPrefix(said.Code, "22") || strings.HasPrefix(said.Code, "23")) { // a column that has to be given is missing from all rows
+			return &projections.DataError{Err: err}
+		}
 		return err
 	}
 	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting {

@@ -165,7 +165,7 @@ func TestRefusedRows(t *testing.T) {
 			pool, store := open(t), openNotes(t)
 			addNotes(t, store, "good", test.text)
 			err := projections.CatchUp(t.Context(), store, byText, postgres.NewTable[row](pool))
-			wantError(t, err, append(test.want, "notes v1", "partition 0", "from offset 1 up to 1")...)
+			wantError(t, err, append(test.want, "notes v1", "events/0@1", "note.noted", "note-a")...)
 			if n, at := number(t, pool, "SELECT count(*) FROM notes_v1.rows"), number(t, pool, "SELECT next_offset FROM strand.checkpoints"); n != 1 || at != 1 {
 				t.Errorf("there are the effects of %d events, and the checkpoint stands at %d", n, at)
 			}

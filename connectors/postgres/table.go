@@ -220,7 +220,7 @@ func (l *tableLane[Row]) Commit(ctx context.Context, next projections.Mark, fn f
 		b := &pgx.Batch{}
 		l.begin(b, next)
 		if err := c.write(b, rows.Changes()); err != nil {
-			return err
+			return &projections.DataError{Err: err}
 		}
 		l.keep(b)
 		err := l.pool.SendBatch(ctx, b).Close()

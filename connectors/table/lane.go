@@ -135,14 +135,14 @@ func (l *lane[Row]) updates(rows *projections.Rows[Row]) (updates []commitlog.Up
 		known, read := l.rows[key]
 		u := commitlog.Update{Key: rowKey(l.generation, key), Newest: known.newest}
 		if len(key) > keyBytesMax {
-			return nil, fmt.Errorf("table: row %.50q…: its key has %d bytes, at most %d are allowed", key, len(key), keyBytesMax)
+			return nil, &projections.DataError{Err: fmt.Errorf("table: row %.50q…: its key has %d bytes, at most %d are allowed", key, len(key), keyBytesMax)}
 		}
 		if !read {
 			u.Newest = commitlog.AnyRecord // it was deleted without a look
 		}
 		if row != nil {
 			if u.Value, err = json.Marshal(row); err != nil {
-				return nil, fmt.Errorf("table: row %q: %w", key, err)
+				return nil, &projections.DataError{Err: fmt.Errorf("table: row %q: %w", key, err)}
 			}
 		} else if read && known.value == nil {
 			continue // there was none
