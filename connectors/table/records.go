@@ -39,6 +39,17 @@ func rowOf(generation int, key []byte) (string, bool) {
 	return strings.CutPrefix(string(key), rowPrefix+strconv.Itoa(generation)+"/")
 }
 
+// generationOf is that of a row.
+func generationOf(key []byte) (generation int, ok bool) {
+	rest, ok := strings.CutPrefix(string(key), rowPrefix)
+	if !ok {
+		return 0, false
+	}
+	number, _, ok := strings.Cut(rest, "/")
+	generation, err := strconv.Atoi(number)
+	return generation, ok && err == nil
+}
+
 // projection is what a topic is about.
 type projection struct {
 	Topic      string    `json:"topic,omitempty"` // that is projected; empty: no worker has claimed a partition yet

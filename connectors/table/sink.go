@@ -151,16 +151,26 @@ func (s *Sink[Row]) Reset(ctx context.Context, p projections.ID) error {
 // deletedAtOnce is how many rows are deleted with one append.
 const deletedAtOnce = 1000
 
-// clear deletes the rows of a generation.
-func (s *Sink[Row]) clear(ctx context.Context, t commitlog.Topic, u *commitlog.Updater, generation int) error {
-	stored, err := s.stored(ctx, t, generation)
-	if err != nil {
-		return err
+// clear deletes the rows of all generations up to one: a reset may have been interrupted before it had deleted its own.
+func (s *Sink[Row]) clear(ctx context.Context, t commitlog.Topic, u *commitlog.Updater, last int) error {
+	stored := map[string]bool{}
+	for r, err := range s.client.Records(ctx, t, 0, commitlog.Range{From: commitlog.Earliest}) {
+		if err != nil {
+			return classified(err)
+		}
+		generation, ok := generationOf(r.Key)
+		switch {
+		case !ok || generation > last:
+		case r.Value == nil:
+			delete(stored, string(r.Key))
+		default:
+			stored[string(r.Key)] = true
+		}
 	}
 	for keys := range slices.Chunk(slices.Collect(maps.Keys(stored)), deletedAtOnce) {
 		updates := make([]commitlog.Update, len(keys))
 		for i, key := range keys {
-			updates[i] = commitlog.Update{Key: rowKey(generation, key), Newest: commitlog.AnyRecord}
+			updates[i] = commitlog.Update{Key: []byte(key), Newest: commitlog.AnyRecord}
 		}
 		if _, err := u.Update(ctx, updates...); err != nil {
 			return classified(err)

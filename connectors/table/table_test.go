@@ -3,6 +3,7 @@ package table_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/strandlog/strand/brokerd/broker"
+	"github.com/strandlog/strand/commitlog"
 	"github.com/strandlog/strand/connectors/table"
 	"github.com/strandlog/strand/eventstore"
 	"github.com/strandlog/strand/projections"
@@ -185,6 +187,62 @@ func TestRowsOfOthersAreSeen(t *testing.T) {
 		}
 		if saw != i+1 {
 			t.Errorf("the row is %d, and was read as %d", i+1, saw)
+		}
+	}
+}
+
+// TestResetInterrupted has a reset end before it has deleted the rows: the next one does.
+func TestResetInterrupted(t *testing.T) {
+	client := start(t).Client()
+	sink, id := table.New[counter](client), projections.ID{Name: "counters", Version: 1}
+	fill := func(epoch uint64) {
+		t.Helper()
+		lane, err := sink.Claim(t.Context(), projections.Claim{Projection: id.Name, Version: id.Version, Topic: "events", Epoch: epoch})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := lane.Commit(t.Context(), projections.Mark{Next: 1}, func(rows *projections.Rows[counter]) error {
+			for i := range 3 {
+				if _, err := rows.Row(t.Context(), fmt.Sprint(i)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	topic := func() commitlog.Topic {
+		t.Helper()
+		topic, err := client.Topic(t.Context(), table.TopicOf(id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return topic
+	}
+	fill(1)
+	// What a reset has written when it is interrupted: the next generation.
+	u, err := client.Updater(topic())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Update(t.Context(), commitlog.Update{Key: []byte("projection"), Value: []byte(`{"generation":1,"partitions":[0]}`), Newest: commitlog.AnyRecord}); err != nil {
+		t.Fatal(err)
+	}
+	fill(2)
+	if err := sink.Reset(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	left := map[string]bool{}
+	for r, err := range client.Records(t.Context(), topic(), 0, commitlog.Range{From: commitlog.Earliest}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		left[string(r.Key)] = r.Value != nil
+	}
+	for key, there := range left {
+		if there && strings.HasPrefix(key, "row/") {
+			t.Errorf("%s is left", key)
 		}
 	}
 }
