@@ -28,7 +28,7 @@
 //
 // # Limits
 //
-// A row has at most 1 MiB, its key 200 bytes, and a commit 4 MiB: use projections.CommitMax where rows are large. A lane holds up to 64 Ki rows in memory that it
+// A row has at most 1 MiB, its key 200 bytes, and a commit 4 MiB: one with more is done in parts. A lane holds up to 64 Ki rows in memory that it
 // has read or written.
 //
 // # Testing

@@ -7,7 +7,7 @@ import (
 	"github.com/strandlog/strand/projections"
 )
 
-// classified marks errors of the moment.
+// classified marks errors of the moment, and those of what is too large.
 func classified(err error) error {
 	for _, passing := range []error{
 		commitlog.ErrUnavailable, commitlog.ErrIndefinite, commitlog.ErrOverloaded, commitlog.ErrNotEnoughReplicas, commitlog.ErrNoStorage,
@@ -15,6 +15,9 @@ func classified(err error) error {
 		if errors.Is(err, passing) {
 			return &projections.TransientError{Err: err}
 		}
+	}
+	if errors.Is(err, commitlog.ErrAppendTooLarge) { // fewer events may fit, or it is one that never does
+		return &projections.DataError{Err: err}
 	}
 	return err
 }

@@ -246,3 +246,27 @@ func TestResetInterrupted(t *testing.T) {
 		}
 	}
 }
+
+// TestLargeRows has the rows of many events be more than an append takes.
+func TestLargeRows(t *testing.T) {
+	client := start(t).Client()
+	store, err := eventstore.Open(t.Context(), client, eventstore.Config{Partitions: 1}, eventstore.Category{Name: "counter", Events: map[string]any{"counted": counted{}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	type large struct{ Text string }
+	p := projections.Define("large", projections.Fold(func(row *large, _ eventstore.Recorded[counted]) { row.Text = strings.Repeat("x", 40_000) }))
+	const events = 600
+	for i := range int64(events) {
+		if _, err := store.Append(t.Context(), fmt.Sprintf("counter-%d", i), eventstore.Any, counted{i}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sink := table.New[large](client)
+	if err := projections.CatchUp(t.Context(), store, p, sink); err != nil {
+		t.Fatal(err)
+	}
+	if rows, err := sink.All(t.Context(), p); err != nil || len(rows) != events {
+		t.Errorf("there are %d rows, %v, want %d", len(rows), err, events)
+	}
+}
