@@ -89,6 +89,9 @@ func (a *Admin) known(ctx context.Context, p projections.ID) error {
 
 // about runs a statement about the row of a projection version, which has to be there.
 func (a *Admin) about(ctx context.Context, p projections.ID, sql string, args ...any) error {
+	if err := a.database.check(ctx); err != nil {
+		return err
+	}
 	tag, err := a.database.pool.Exec(ctx, sql, append([]any{p.Name, p.Version}, args...)...)
 	if err == nil && tag.RowsAffected() == 0 {
 		return &projections.UnknownProjectionError{Projection: p, Partition: -1}

@@ -2,6 +2,9 @@ package postgres_test
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,5 +69,30 @@ func TestParkedByTheSink(t *testing.T) {
 	}
 	if n := number(t, pool, "SELECT count(*) FROM texts.rows WHERE text = 'clean'"); n != 98 {
 		t.Errorf("%d rows are there, want 98", n)
+	}
+}
+
+// TestParkedForItsKey has an event name a row whose key no index holds.
+func TestParkedForItsKey(t *testing.T) {
+	store, pool := openStore(t), open(t)
+	var b strings.Builder
+	for source := rand.New(rand.NewPCG(1, 2)); b.Len() < 20_000; { // what can be compressed would fit
+		fmt.Fprintf(&b, "%x", source.Uint64())
+	}
+	p := projections.Define("keys", projections.FoldBy(func(e eventstore.Recorded[numbered]) string {
+		if e.Data.N == 3 {
+			return b.String()
+		}
+		return "short"
+	}, func(c *counter, _ eventstore.Recorded[numbered]) { c.N++ }))
+	appendNumbers(t, store, 0, 8, 8)
+	if err := projections.CatchUp(t.Context(), store, p, postgres.NewTable[counter](pool), projections.OnError(projections.Park, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if parked, err := postgres.NewAdmin(pool).Parked(t.Context(), p.ID()); err != nil || len(parked) != 1 || parked[0].Stream != "account-3" {
+		t.Errorf("parked are %+v, %v", parked, err)
+	}
+	if n := number(t, pool, "SELECT n FROM keys.rows"); n != 7 {
+		t.Errorf("the others come to %d, want 7", n)
 	}
 }

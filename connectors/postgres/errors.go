@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -56,7 +57,8 @@ func classified(err error) error {
 		if strings.HasPrefix(said.Code, "42") || strings.HasPrefix(said.Code, "3F") { // what is missing, or not permitted, is so for all events
 			return &projections.UnusableError{Err: err}
 		}
-		if said.Code != "23502" && (strings.HasPrefix(said.Code, "22") || strings.HasPrefix(said.Code, "23")) { // a column that has to be given is missing from all rows
+		class := said.Code[:min(2, len(said.Code))]
+		if slices.Contains([]string{"22", "23", "54"}, class) && said.Code != "23502" { // a column that has to be given is missing from all rows
 			return &projections.DataError{Err: err}
 		}
 		return err
@@ -115,7 +117,7 @@ func explained(err error, said *pgconn.PgError) error {
 	case "22021":
 		hint = "PostgreSQL's text holds no NUL and only valid UTF-8: clean the value in the handler, or keep it as bytes"
 	default:
-		if !strings.HasPrefix(said.Code, "22") && !strings.HasPrefix(said.Code, "23") {
+		if !strings.HasPrefix(said.Code, "22") && !strings.HasPrefix(said.Code, "23") && !strings.HasPrefix(said.Code, "54") {
 			return err
 		}
 		hint = "mend the handler, or the table that it writes to: the next run begins with this event"

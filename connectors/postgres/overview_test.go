@@ -19,6 +19,9 @@ func TestList(t *testing.T) {
 	if _, err := postgres.NewAdmin(pgtest.Pool(t)).List(t.Context()); !errors.Is(err, migrations.ErrPending) {
 		t.Errorf("of an empty database: %v", err)
 	}
+	if err := postgres.NewAdmin(pgtest.Pool(t)).Pause(t.Context(), projections.ID{Name: "balances", Version: 1}); !errors.Is(err, migrations.ErrPending) {
+		t.Errorf("pausing in an empty database: %v", err)
+	}
 	pool := open(t)
 	if all, err := postgres.NewAdmin(pool).List(t.Context()); err != nil || len(all) != 0 {
 		t.Errorf("of a new database: %+v, %v", all, err)
