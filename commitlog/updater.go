@@ -26,6 +26,9 @@ type Update struct {
 
 	// Newest is what the newest record of the key must be: its offset as Get or an earlier Update gave it, NoRecord or AnyRecord. The zero value is offset 0.
 	Newest int64
+
+	// Unchanged says that nothing is written: the updates beside it are stored only if the newest record of the key is at Newest. It is never AnyRecord.
+	Unchanged bool
 }
 
 // UpdateConflictError refuses updates: a key's newest record is another one than expected. Nothing is stored. Get the keys again, and decide again.
@@ -51,6 +54,12 @@ type Updater struct {
 	number   uint32 // of the newest batch
 }
 
+// What a request takes for each expectation, and each key that is to stay unchanged.
+const (
+	expectationBytesMax = 9
+	unchangedBytesMax   = 2 + wire.StreamBytesMax + expectationBytesMax
+)
+
 // Updater makes an updater of a table topic.
 func (c *Client) Updater(t Topic) (*Updater, error) {
 	if err := checkTopic(t); err != nil {
@@ -62,7 +71,7 @@ func (c *Client) Updater(t Topic) (*Updater, error) {
 	return &Updater{client: c, topic: t, routes: c.routesOf(t), producer: newProducerID()}, nil
 }
 
-// Update stores all updates or none, and returns the offset of each. They are in one partition, as all keys are that hold the same {group}.
+// Update stores all updates or none, and returns the offset of each; of those that are Unchanged, Newest. They are in one partition, as all keys are that hold the same {group}.
 //
 // Errors: ErrConflict when a key is not as expected, ErrIndefinite when the outcome could not be learned within Config.AppendTimeout or before ctx ended,
 // ErrInvalid, ErrAppendTooLarge, ErrOverloaded, ErrNotEnoughReplicas, ErrNoStorage, ErrUnavailable, ErrUnknownTopic, ErrCorrupt, ErrLogDiverged, ErrClosed. But after
@@ -76,7 +85,7 @@ func (u *Updater) Update(ctx context.Context, updates ...Update) ([]int64, error
 		return nil, err
 	}
 	batch := u.batch(partition, updates, order)
-	if size := len(batch.Batch); size+produceRequestOverhead > u.client.requestBytesMax() {
+	if size := len(batch.Batch) + expectationBytesMax*len(batch.Expected) + unchangedBytesMax*len(batch.Unchanged); size+produceRequestOverhead > u.client.requestBytesMax() {
 		return nil, &TooLargeError{What: "bytes of updates", Size: size, Max: u.client.requestBytesMax() - produceRequestOverhead}
 	}
 	ctx, release := u.client.lifetime.bind(ctx)
@@ -86,17 +95,24 @@ func (u *Updater) Update(ctx context.Context, updates ...Update) ([]int64, error
 		return nil, err
 	}
 	offsets := make([]int64, len(updates))
+	for i := range updates {
+		offsets[i] = updates[i].Newest
+	}
 	for place, i := range order {
 		offsets[i] = base + int64(place)
 	}
 	return offsets, nil
 }
 
-// check finds the partition, and the order in which the updates are stored: those that expect something come first.
+// check finds the partition, and the order in which the updates are stored: those that expect something come first. The unchanged are not among them.
 func (u *Updater) check(updates []Update) (partition int32, order []int, err error) {
+	unchanged := 0
 	for i := range updates {
 		key := updates[i].Key
 		at := partitioner.PartitionBytes(key, len(u.topic.Partitions))
+		if updates[i].Unchanged {
+			unchanged++
+		}
 		switch {
 		case len(key) == 0 || len(key) > wire.StreamBytesMax:
 			return 0, nil, &InvalidError{Reason: fmt.Sprintf("a key of table %q has 1 to %d bytes, not %d", u.topic.Name, wire.StreamBytesMax, len(key))}
@@ -104,12 +120,21 @@ func (u *Updater) check(updates []Update) (partition int32, order []int, err err
 			return 0, nil, &TooLargeError{What: "value bytes", Size: len(updates[i].Value), Max: wire.RecordBytesMax}
 		case updates[i].Newest < AnyRecord:
 			return 0, nil, &InvalidError{Reason: fmt.Sprintf("the newest record of key %q cannot be at %d: name an offset, NoRecord or AnyRecord", key, updates[i].Newest)}
+		case updates[i].Unchanged && (updates[i].Newest == AnyRecord || updates[i].Value != nil):
+			return 0, nil, &InvalidError{Reason: fmt.Sprintf("key %q is to stay unchanged: that takes the offset of its newest record or NoRecord, and no value", key)}
+		case unchanged > wire.UnchangedMax:
+			return 0, nil, &InvalidError{Reason: fmt.Sprintf("more than %d keys are to stay unchanged", wire.UnchangedMax)}
 		case i > 0 && at != partition:
 			return 0, nil, &InvalidError{Reason: fmt.Sprintf("keys %q and %q of table %q lie in the partitions %d and %d: updates that belong together have keys with the same {group}",
 				updates[0].Key, key, u.topic.Name, partition, at)}
 		}
 		partition = at
-		order = append(order, i)
+		if !updates[i].Unchanged {
+			order = append(order, i)
+		}
+	}
+	if len(order) == 0 {
+		return 0, nil, &InvalidError{Reason: fmt.Sprintf("all %d updates of table %q are unchanged: there is nothing to write", len(updates), u.topic.Name)}
 	}
 	slices.SortStableFunc(order, func(a, b int) int {
 		return min(int(updates[b].Newest-AnyRecord), 1) - min(int(updates[a].Newest-AnyRecord), 1)
@@ -130,6 +155,11 @@ func (u *Updater) batch(partition int32, updates []Update, order []int) wire.Pro
 		u.builder.Append(recordbatch.Entry{Timestamp: now, Key: updates[i].Key, Value: updates[i].Value})
 		if updates[i].Newest != AnyRecord {
 			b.Expected = append(b.Expected, updates[i].Newest+1)
+		}
+	}
+	for i := range updates {
+		if updates[i].Unchanged {
+			b.Unchanged = append(b.Unchanged, wire.Unchanged{Key: updates[i].Key, Newest: updates[i].Newest + 1})
 		}
 	}
 	b.Batch = u.builder.AppendTo(nil)

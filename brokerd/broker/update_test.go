@@ -3,6 +3,7 @@ package broker_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -54,6 +55,60 @@ func TestUpdate(t *testing.T) {
 	}
 	if _, err := u.Update(t.Context(), commitlog.Update{Key: []byte("elsewhere")}, commitlog.Update{Key: []byte("{y}/somewhere")}, commitlog.Update{Key: []byte("third")}); !errors.Is(err, commitlog.ErrInvalid) {
 		t.Errorf("keys of several partitions: %v", err)
+	}
+}
+
+// TestUpdateUnchanged writes a key only while another one is as it was.
+func TestUpdateUnchanged(t *testing.T) {
+	client := start(t, broker.Config{}).Client()
+	topic, err := client.CreateTopic(t.Context(), commitlog.TopicConfig{Name: "prices", Kind: commitlog.Table, Partitions: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := client.Updater(topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	guard, key := []byte("{x}/guard"), []byte("{x}/a")
+	write := func(value string, guardAt int64) ([]int64, error) {
+		return u.Update(t.Context(), commitlog.Update{Key: guard, Newest: guardAt, Unchanged: true}, commitlog.Update{Key: key, Value: []byte(value), Newest: commitlog.AnyRecord})
+	}
+	if _, err := write("1", commitlog.NoRecord); err != nil {
+		t.Fatal(err)
+	}
+	at, err := u.Update(t.Context(), commitlog.Update{Key: guard, Value: []byte("on"), Newest: commitlog.NoRecord})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, guardAt := range []int64{commitlog.NoRecord, at[0] + 1} {
+		if _, err := write("refused", guardAt); !errors.Is(err, commitlog.ErrConflict) {
+			t.Errorf("the guard is at %d, and a write that has it at %d ends with %v", at[0], guardAt, err)
+		}
+	}
+	offsets, err := write("2", at[0])
+	if err != nil || offsets[0] != at[0] || offsets[1] != at[0]+1 {
+		t.Fatalf("written at %v, %v: want the guard at %d, and the key behind it", offsets, err, at[0])
+	}
+	if r, ok, err := client.Get(t.Context(), topic, guard, commitlog.Strict()); err != nil || !ok || r.Offset != at[0] || string(r.Value) != "on" {
+		t.Errorf("the guard is %+v, %t, %v", r, ok, err)
+	}
+	for name, updates := range map[string][]commitlog.Update{
+		"nothing to write": {{Key: guard, Newest: at[0], Unchanged: true}},
+		"no offset":        {{Key: guard, Newest: commitlog.AnyRecord, Unchanged: true}, {Key: key}},
+		"a value":          {{Key: guard, Value: []byte("v"), Newest: at[0], Unchanged: true}, {Key: key}},
+		"elsewhere":        {{Key: []byte("{y}/elsewhere"), Newest: commitlog.NoRecord, Unchanged: true}, {Key: key}},
+		"too many":         append(slices.Repeat([]commitlog.Update{{Key: guard, Newest: at[0], Unchanged: true}}, 65), commitlog.Update{Key: key}),
+	} {
+		if _, err := u.Update(t.Context(), updates...); !errors.Is(err, commitlog.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// A batch holds as much as is possible, and names as many keys.
+	guards := slices.Repeat([]commitlog.Update{{Key: guard, Newest: at[0], Unchanged: true}}, 64)
+	large := append(guards, commitlog.Update{Key: key, Value: make([]byte, 1<<20), Newest: commitlog.AnyRecord}, commitlog.Update{Key: key, Value: make([]byte, 1<<20), Newest: commitlog.AnyRecord},
+		commitlog.Update{Key: key, Value: make([]byte, 1<<20), Newest: commitlog.AnyRecord}, commitlog.Update{Key: key, Value: make([]byte, 1<<20-1000), Newest: commitlog.AnyRecord})
+	if _, err := u.Update(t.Context(), large...); !errors.Is(err, commitlog.ErrAppendTooLarge) {
+		t.Errorf("more than an append takes: %v", err)
 	}
 }
 

@@ -20,10 +20,16 @@ type Batch struct {
 	Keys      []string // in a table topic: of each record
 
 	// Expected says of the first keys what their newest records must be: the offset plus 1, 0 where there is none. If one is another, the batch is refused.
-	Expected []int64
-	Moved    bool // it is the cleaner's: its records keep their times
+	Expected  []int64
+	Unchanged []unchanged // the same of keys that it does not write
+	Moved     bool        // it is the cleaner's: its records keep their times
 
 	hash uint64 // of the records
+}
+
+type unchanged struct {
+	key    string
+	newest int64 // its offset plus 1, 0: there is none
 }
 
 // hashRecords is what tells whether two batches under one sequence are the same: what the sequencer stamps is left out.
@@ -57,6 +63,15 @@ func newBatch(kind string, layout Layout, producer uint64, p *wire.ProduceBatch)
 		if kind == wire.KindTable {
 			b.Keys = append(b.Keys, string(r.Key))
 		}
+	}
+	for _, u := range p.Unchanged {
+		switch {
+		case kind != wire.KindTable:
+			return nil, fmt.Errorf("the newest record of key %q is expected: only those of table topics have any", u.Key)
+		case len(u.Key) == 0 || partitioner.PartitionBytes(u.Key, layout.Partitions) != p.Partition:
+			return nil, fmt.Errorf("key %q does not belong to partition %d", u.Key, p.Partition)
+		}
+		b.Unchanged = append(b.Unchanged, unchanged{string(u.Key), u.Newest})
 	}
 	if len(p.Expected) > len(b.Keys) {
 		return nil, fmt.Errorf("the newest records of %d keys are expected, and the batch has %d: only those of table topics have any", len(p.Expected), len(b.Keys))
@@ -98,19 +113,29 @@ func (c *Core) evaluateBatch(a *Append, f *flight) error {
 		}
 	}
 	for i, expected := range a.Batch.Expected {
-		newest, seq, err := c.newestOf(a.Batch, i)
-		if err != nil {
+		if met, err := c.expect(a, f, a.Batch.Keys[i], expected); err != nil || !met {
 			return err
 		}
-		if newest != expected {
-			c.attachOrReply(seq, f, a, wire.AppendResult{
-				Code: wire.Conflict, Actual: newest - 1, Detail: fmt.Sprintf("the newest record of key %q is at offset %d, expected %d", a.Batch.Keys[i], newest-1, expected-1),
-			})
-			return nil
+	}
+	for _, u := range a.Batch.Unchanged {
+		if met, err := c.expect(a, f, u.key, u.newest); err != nil || !met {
+			return err
 		}
 	}
 	c.takeBatch(a, f)
 	return nil
+}
+
+// expect answers a batch that expects another newest record of a key.
+func (c *Core) expect(a *Append, f *flight, key string, expected int64) (met bool, err error) {
+	newest, seq, err := c.newestOf(a.Batch.Partition, key)
+	if err != nil || newest == expected {
+		return err == nil, err
+	}
+	c.attachOrReply(seq, f, a, wire.AppendResult{
+		Code: wire.Conflict, Actual: newest - 1, Detail: fmt.Sprintf("the newest record of key %q is at offset %d, expected %d", key, newest-1, expected-1),
+	})
+	return false, nil
 }
 
 // outOfOrder answers a batch that is not stored and must not be: one with a higher number is there, or one that must come before it is not.
@@ -131,13 +156,13 @@ func (c *Core) outOfOrder(a *Append, f *flight) bool {
 	return true
 }
 
-// newestOf returns the newest offset plus 1 of the i-th key of a batch, and the frame in flight that made it so (0: none).
-func (c *Core) newestOf(b *Batch, i int) (int64, uint64, error) {
-	if n, ok := c.overlay.keys[b.Keys[i]]; ok {
+// newestOf returns the newest offset plus 1 of a key, and the frame in flight that made it so (0: none).
+func (c *Core) newestOf(partition int32, key string) (int64, uint64, error) {
+	if n, ok := c.overlay.keys[key]; ok {
 		return int64(n.value), n.seq, nil
 	}
-	newest, err := c.mat.Head(b.Partition, []byte(b.Keys[i]))
-	if slot, ok := c.cfg.Layout.Slot(b.Partition); ok && newest <= c.state.Starts[slot] {
+	newest, err := c.mat.Head(partition, []byte(key))
+	if slot, ok := c.cfg.Layout.Slot(partition); ok && newest <= c.state.Starts[slot] {
 		newest = 0 // it was cut away, with whatever is not live
 	}
 	return newest, 0, err

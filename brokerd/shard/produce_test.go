@@ -233,15 +233,17 @@ func TestProduceRefuses(t *testing.T) {
 	flipped := slices.Clone(good)
 	flipped[len(flipped)-3] ^= 1
 	for name, p := range map[string]wire.ProduceBatch{
-		"damaged":             {Partition: 1, Batch: flipped},
-		"cut":                 {Partition: 1, Batch: good[:len(good)-1]},
-		"two":                 {Partition: 1, Batch: append(slices.Clone(good), good...)},
-		"another producer":    {Partition: 1, Batch: batchOf(8, 1, recordbatch.None, pair{keyOf(1, 0), "v"})},
-		"no number":           {Partition: 1, Batch: batchOf(7, 0, recordbatch.None, pair{keyOf(1, 0), "v"})},
-		"no such partition":   {Partition: 3, Batch: good},
-		"a key of another":    {Partition: 2, Batch: good},
-		"no key":              {Partition: 1, Batch: batchOf(7, 1, recordbatch.None, pair{"", "v"})},
-		"a value that is big": {Partition: 1, Batch: batchOf(7, 1, recordbatch.Zstd, pair{keyOf(1, 0), string(make([]byte, wire.RecordBytesMax+1))})},
+		"damaged":                         {Partition: 1, Batch: flipped},
+		"cut":                             {Partition: 1, Batch: good[:len(good)-1]},
+		"two":                             {Partition: 1, Batch: append(slices.Clone(good), good...)},
+		"another producer":                {Partition: 1, Batch: batchOf(8, 1, recordbatch.None, pair{keyOf(1, 0), "v"})},
+		"no number":                       {Partition: 1, Batch: batchOf(7, 0, recordbatch.None, pair{keyOf(1, 0), "v"})},
+		"no such partition":               {Partition: 3, Batch: good},
+		"a key of another":                {Partition: 2, Batch: good},
+		"no key":                          {Partition: 1, Batch: batchOf(7, 1, recordbatch.None, pair{"", "v"})},
+		"a value that is big":             {Partition: 1, Batch: batchOf(7, 1, recordbatch.Zstd, pair{keyOf(1, 0), string(make([]byte, wire.RecordBytesMax+1))})},
+		"an unchanged key of another":     {Partition: 1, Batch: good, Unchanged: []wire.Unchanged{{Key: []byte(keyOf(2, 0))}}},
+		"an unchanged key without a name": {Partition: 1, Batch: good, Unchanged: []wire.Unchanged{{}}},
 	} {
 		f.Produce(0, 7, []wire.ProduceBatch{p}, 10, func(r []wire.ProduceResult) {
 			if r[0].Code != wire.Invalid || r[0].Detail == "" {
@@ -250,6 +252,11 @@ func TestProduceRefuses(t *testing.T) {
 		})
 	}
 	plain := openBatches(t, Config{Kind: wire.KindPlain})
+	plain.Produce(0, 7, []wire.ProduceBatch{{Partition: 1, Batch: good, Unchanged: []wire.Unchanged{{Key: []byte(keyOf(1, 0))}}}}, 10, func(r []wire.ProduceResult) {
+		if r[0].Code != wire.Invalid {
+			t.Errorf("an unchanged key of a plain topic: %+v", r[0])
+		}
+	})
 	answer := make(chan wire.AppendResult, 1)
 	plain.Append(0, 1, 0, []wire.Append{{Sequence: 1, Writes: []wire.Write{{Stream: []byte("s-1"), Partition: partitionOf("s-1"), Events: []wire.Event{{ID: uuid.New()}}}}}}, 1,
 		func(r []wire.AppendResult) { answer <- r[0] })

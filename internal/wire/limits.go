@@ -15,6 +15,7 @@ const (
 	WritesMax       = 128      // writes in one append
 	EventsMax       = 10000    // events in one append
 	ConditionsMax   = 64       // conditions in one append
+	UnchangedMax    = 64       // keys that a batch expects and does not write
 	PayloadBytesMax = 8 << 20  // an engine message and every NATS payload
 	FetchBytesMax   = 4 << 20  // what one fetch or stream answer aims at
 	PartitionsMax   = 1024     // partitions of a topic

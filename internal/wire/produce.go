@@ -21,6 +21,15 @@ type ProduceBatch struct {
 	// Expected is, of a table topic, what the newest record of each of the first keys must be for the batch to be stored: its offset plus 1, 0 where there
 	// is none. Otherwise the batch is refused as a Conflict.
 	Expected []int64
+
+	// Unchanged are, of a table topic, other keys of which the same is expected: the batch does not write them.
+	Unchanged []Unchanged
+}
+
+// Unchanged is a key whose newest record must be a certain one.
+type Unchanged struct {
+	Key    []byte
+	Newest int64 // its offset plus 1, 0: there is none
 }
 
 // ProduceResponse answers a ProduceRequest: one result for each batch, in the same order.
@@ -42,7 +51,8 @@ type ProduceResult struct {
 }
 
 const (
-	produceBatchBytesMin  = 4
+	produceBatchBytesMin  = 6
+	unchangedBytesMin     = 2
 	produceResultBytesMin = 2
 )
 
@@ -60,6 +70,11 @@ func (m *ProduceRequest) AppendTo(dst []byte) []byte {
 		dst = appendInt(dst, len(b.Expected))
 		for _, newest := range b.Expected {
 			dst = appendInt(dst, newest)
+		}
+		dst = appendInt(dst, len(b.Unchanged))
+		for _, u := range b.Unchanged {
+			dst = appendBytes(dst, u.Key)
+			dst = appendInt(dst, u.Newest)
 		}
 	}
 	return dst
@@ -81,6 +96,10 @@ func (m *ProduceRequest) Decode(b []byte) error {
 		p.Expected = resize(p.Expected, d.count("expected", EventsMax, 1))
 		for k := range p.Expected {
 			p.Expected[k] = d.int64("expected")
+		}
+		p.Unchanged = resize(p.Unchanged, d.count("unchanged", UnchangedMax, unchangedBytesMin))
+		for k := range p.Unchanged {
+			p.Unchanged[k] = Unchanged{Key: d.bytes("unchanged key", StreamBytesMax), Newest: d.int64("unchanged newest")}
 		}
 		if d.err != nil {
 			break

@@ -53,7 +53,7 @@ func samples() map[string]message {
 		}},
 		"produce request": &ProduceRequest{Producer: 1<<64 - 1, Batches: []ProduceBatch{
 			{Partition: 3, Since: 1, After: 7, Batch: []byte("a batch")},
-			{Partition: 1023, Since: 1<<64 - 1, After: 1<<31 - 1, Batch: []byte("b")},
+			{Partition: 1023, Since: 1<<64 - 1, After: 1<<31 - 1, Batch: []byte("b"), Expected: []int64{0, 1 << 40}, Unchanged: []Unchanged{{[]byte("k"), 0}, {[]byte("l"), 1 << 50}}},
 			{},
 		}},
 		"empty produce request": &ProduceRequest{Producer: 1},
