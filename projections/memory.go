@@ -16,13 +16,14 @@ type Memory[Row any] struct {
 	copier copier[Row]
 	turn   chan struct{} // holds one token while the handlers of a commit run; taken before mu
 
-	mu      sync.RWMutex // guards all below
-	id      ID           // zero until the sink is used
-	source  Source
-	setUp   bool
-	rows    map[string]Row // stored rows are never changed, only replaced
-	parts   map[int32]*memoryPartition[Row]
-	changed chan struct{} // closed at the next change of checkpoints; nil while nobody watches
+	mu       sync.RWMutex // guards all below
+	id       ID           // zero until the sink is used
+	source   Source
+	followed Source // also after a reset
+	setUp    bool
+	rows     map[string]Row // stored rows are never changed, only replaced
+	parts    map[int32]*memoryPartition[Row]
+	changed  chan struct{} // closed at the next change of checkpoints; nil while nobody watches
 }
 
 type memoryPartition[Row any] struct {
@@ -88,6 +89,11 @@ func (m *Memory[Row]) Claim(ctx context.Context, c Claim) (Lane[*Rows[Row]], err
 			Reason: fmt.Sprintf("the checkpoint belongs to topic %s (id %s, log %s), the worker reads topic %s (id %s, log %s)",
 				m.source.Topic, m.source.TopicID, m.source.LogID, c.Topic, c.TopicID, c.LogID)}
 	}
+	if m.followed != c.Source() { // it was reset: the epochs of another log say nothing
+		for _, part := range m.parts {
+			part.epoch = 0
+		}
+	}
 	part := m.parts[c.Partition]
 	if part == nil {
 		part = &memoryPartition[Row]{}
@@ -96,7 +102,7 @@ func (m *Memory[Row]) Claim(ctx context.Context, c Claim) (Lane[*Rows[Row]], err
 	if c.Epoch < part.epoch {
 		return nil, &FencedError{Projection: c.ID(), Partition: c.Partition, Epoch: c.Epoch, Owner: part.epoch}
 	}
-	m.source = c.Source()
+	m.source, m.followed = c.Source(), c.Source()
 	lane := &memoryLane[Row]{sink: m, claim: c, part: part, mark: part.mark}
 	part.epoch, part.owner = c.Epoch, lane
 	m.announce()

@@ -5,9 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/google/uuid"
 
 	"github.com/strandlog/strand/commitlog"
 	"github.com/strandlog/strand/projections"
@@ -62,12 +66,13 @@ func (a *Admin) overview(ctx context.Context, t commitlog.Topic, id projections.
 		if err := decode(t, r, ok, &at); err != nil {
 			return nil, err
 		}
+		at = about.counting(at)
 		o.Partitions = append(o.Partitions, projections.PartitionOverview{Partition: partition, Next: at.Next, Epoch: at.Epoch, Updated: r.Time})
-		parked, err := readAside(ctx, a.client, t, partition)
+		parked, err := parkedOf(ctx, a.client, t, about.Generation, partition)
 		if err != nil {
 			return nil, err
 		}
-		for _, e := range parked.all() {
+		for _, e := range parked {
 			if e.Skipped {
 				o.Skipped++
 			} else {
@@ -90,7 +95,7 @@ func idOf(topic string) (p projections.ID, ok bool) {
 	return p, err == nil && TopicOf(p) == topic
 }
 
-// Pause implements [projections.Admin]. Each checkpoint is written again, so that the commits under way, which name the one before, are refused.
+// Pause implements [projections.Admin].
 func (a *Admin) Pause(ctx context.Context, p projections.ID) error { return a.setPaused(ctx, p, true) }
 
 // Resume implements [projections.Admin].
@@ -99,13 +104,15 @@ func (a *Admin) Resume(ctx context.Context, p projections.ID) error {
 }
 
 func (a *Admin) setPaused(ctx context.Context, p projections.ID, paused bool) error {
-	return a.alter(ctx, p, func(about *projection, at map[int32]*checkpoint) error {
+	t, _, err := a.open(ctx, p)
+	if err != nil {
+		return err
+	}
+	_, _, _, err = alter(ctx, a.client, t, func(about *projection) ([]commitlog.Update, error) {
 		about.Paused = paused
-		for _, c := range at {
-			c.Paused = paused
-		}
-		return nil
+		return nil, nil
 	})
+	return err
 }
 
 // SetCheckpoints implements [projections.Admin].
@@ -113,143 +120,140 @@ func (a *Admin) SetCheckpoints(ctx context.Context, p projections.ID, next map[i
 	if err := projections.CheckOffsets(next); err != nil {
 		return err
 	}
-	return a.alter(ctx, p, func(_ *projection, at map[int32]*checkpoint) error {
+	t, _, err := a.open(ctx, p)
+	if err != nil {
+		return err
+	}
+	_, _, _, err = alter(ctx, a.client, t, func(about *projection) (updates []commitlog.Update, err error) {
 		for partition, offset := range next {
-			c := at[partition]
-			if c == nil {
-				return &projections.UnknownProjectionError{Projection: p, Partition: partition}
+			if !slices.Contains(about.Partitions, partition) {
+				return nil, &projections.UnknownProjectionError{Projection: p, Partition: partition}
 			}
-			*c = checkpoint{Epoch: c.Epoch, Lane: c.Lane + 1, Next: offset, Paused: c.Paused}
+			at, _, err := readCheckpoint(ctx, a.client, t, about, partition)
+			if err != nil {
+				return nil, err
+			}
+			at.Lane, at.Next, at.LogEpoch, at.EventID = at.Lane+1, offset, 0, uuid.Nil
+			// Whatever is committed meanwhile: a claim would have changed what the topic is about.
+			updates = append(updates, commitlog.Update{Key: checkpointKey(partition), Value: encoded(at), Newest: commitlog.AnyRecord})
 		}
-		return nil
+		return updates, nil
 	})
-}
-
-// alter changes what a topic says of its projection and its checkpoints, all at once.
-func (a *Admin) alter(ctx context.Context, p projections.ID, fn func(*projection, map[int32]*checkpoint) error) error {
-	t, err := a.open(ctx, p)
-	if err != nil {
-		return err
-	}
-	u, err := a.client.Updater(t)
-	if err != nil {
-		return err
-	}
-	for {
-		about, aboutAt, err := readAbout(ctx, a.client, t)
-		if err != nil {
-			return err
-		}
-		at, newest := map[int32]*checkpoint{}, map[int32]int64{}
-		for _, partition := range about.Partitions {
-			at[partition] = &checkpoint{}
-			if newest[partition], err = read(ctx, a.client, t, checkpointKey(partition), at[partition]); err != nil {
-				return err
-			}
-		}
-		if err := fn(&about, at); err != nil {
-			return err
-		}
-		updates := []commitlog.Update{{Key: []byte(projectionKey), Value: encoded(about), Newest: aboutAt}}
-		for _, partition := range about.Partitions {
-			updates = append(updates, commitlog.Update{Key: checkpointKey(partition), Value: encoded(*at[partition]), Newest: newest[partition]})
-		}
-		if _, err = u.Update(ctx, updates...); !isConflict(err) {
-			return classified(err)
-		}
-	}
+	return err
 }
 
 // Parked implements [projections.Admin].
 func (a *Admin) Parked(ctx context.Context, p projections.ID) (all []projections.ParkedEvent, err error) {
-	t, err := a.open(ctx, p)
-	if err != nil {
-		return nil, err
-	}
-	about, _, err := readAbout(ctx, a.client, t)
+	t, about, err := a.open(ctx, p)
 	if err != nil {
 		return nil, err
 	}
 	for _, partition := range about.Partitions {
-		parked, err := readAside(ctx, a.client, t, partition)
+		parked, err := parkedOf(ctx, a.client, t, about.Generation, partition)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, parked.all()...)
+		all = append(all, parked...)
 	}
 	return all, nil
 }
 
-// Retry implements [projections.Admin].
+// Retry implements [projections.Admin]. It marks the first event of those that wait: the others follow it.
 func (a *Admin) Retry(ctx context.Context, p projections.ID, stream string) (events int64, err error) {
-	return a.alterParked(ctx, p, func(c *chunk) (changed int) {
-		for i := range c.events {
-			if e := &c.events[i]; e.Stream == stream && !e.Skipped {
-				e.Retry = true
-				changed++
+	err = a.eachParked(ctx, p, func(u *commitlog.Updater, parked *aside) error {
+		var first *chunk
+		var e *projections.ParkedEvent
+		n := int64(0)
+		for _, c := range parked.chunks {
+			for i := range c.events {
+				if at := &c.events[i]; at.Stream == stream && !at.Skipped {
+					if n++; e == nil || at.Offset < e.Offset {
+						first, e = c, at
+					}
+				}
 			}
 		}
-		return changed
+		if e == nil {
+			return nil
+		}
+		e.Retry = true
+		if _, err := u.Update(ctx, parked.update(first)); err != nil {
+			return err
+		}
+		events += n
+		return nil
 	})
+	return events, err
 }
 
-// Drop implements [projections.Admin].
+// Drop implements [projections.Admin]. The first event goes last: while it is there, those behind it wait.
 func (a *Admin) Drop(ctx context.Context, p projections.ID, stream string) (events int64, err error) {
-	return a.alterParked(ctx, p, func(c *chunk) (changed int) {
-		before := len(c.events)
-		c.events = slices.DeleteFunc(c.events, func(e projections.ParkedEvent) bool { return e.Stream == stream })
-		return before - len(c.events)
+	err = a.eachParked(ctx, p, func(u *commitlog.Updater, parked *aside) error {
+		ofStream := func(e projections.ParkedEvent) bool { return e.Stream == stream }
+		first := func(c *chunk) int64 {
+			offset := int64(math.MaxInt64)
+			for _, e := range c.events {
+				if ofStream(e) {
+					offset = min(offset, e.Offset)
+				}
+			}
+			return offset
+		}
+		chunks := slices.DeleteFunc(slices.Collect(maps.Values(parked.chunks)), func(c *chunk) bool { return !slices.ContainsFunc(c.events, ofStream) })
+		slices.SortFunc(chunks, func(a, b *chunk) int { return cmp.Compare(first(b), first(a)) })
+		for _, c := range chunks {
+			before := len(c.events)
+			c.events = slices.DeleteFunc(c.events, ofStream)
+			if _, err := u.Update(ctx, parked.update(c)); err != nil {
+				return err
+			}
+			events += int64(before - len(c.events))
+		}
+		return nil
 	})
+	return events, err
 }
 
-// alterParked changes what was set aside, partition by partition.
-func (a *Admin) alterParked(ctx context.Context, p projections.ID, fn func(*chunk) int) (events int64, err error) {
-	t, err := a.open(ctx, p)
+// eachParked calls fn with what each partition has set aside, again where others have changed it meanwhile.
+func (a *Admin) eachParked(ctx context.Context, p projections.ID, fn func(*commitlog.Updater, *aside) error) error {
+	t, about, err := a.open(ctx, p)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	u, err := a.client.Updater(t)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	about, _, err := readAbout(ctx, a.client, t)
-	if err != nil {
-		return 0, err
-	}
-	for _, partition := range about.Partitions {
-		for {
-			parked, err := readAside(ctx, a.client, t, partition)
-			if err != nil {
-				return events, err
-			}
-			n := 0
-			for _, c := range parked.chunks {
-				changed := fn(c)
-				c.changed = c.changed || changed > 0
-				n += changed
-			}
-			if n == 0 {
-				break
-			}
-			_, err = u.Update(ctx, parked.updates(partition)...)
-			if isConflict(err) {
-				continue
-			}
-			if err != nil {
-				return events, classified(err)
-			}
-			events += int64(n)
-			break
+	for i := 0; i < len(about.Partitions); {
+		parked, err := readAside(ctx, a.client, t, about.Generation, about.Partitions[i])
+		if err == nil {
+			err = parked.loadAll(ctx)
+		}
+		if err == nil {
+			err = fn(u, parked)
+		}
+		switch {
+		case err == nil:
+			i++
+		case !isConflict(err):
+			return classified(err)
 		}
 	}
-	return events, nil
+	return nil
 }
 
-// open finds the topic of a projection version.
-func (a *Admin) open(ctx context.Context, p projections.ID) (commitlog.Topic, error) {
-	t, err := open(ctx, a.client, p, false)
-	if isUnknown(err) {
-		err = fmt.Errorf("table: there is no topic %q: %w", TopicOf(p), &projections.UnknownProjectionError{Projection: p, Partition: -1})
+// open finds the topic of a projection version, and what it is about.
+func (a *Admin) open(ctx context.Context, p projections.ID) (t commitlog.Topic, about projection, err error) {
+	unknown := &projections.UnknownProjectionError{Projection: p, Partition: -1}
+	if t, err = open(ctx, a.client, p, false); isUnknown(err) {
+		return t, about, fmt.Errorf("table: there is no topic %q: %w", TopicOf(p), unknown)
 	}
-	return t, err
+	if err != nil {
+		return t, about, err
+	}
+	about, newest, err := readAbout(ctx, a.client, t)
+	if err == nil && newest == commitlog.NoRecord {
+		err = fmt.Errorf("table: topic %q has no projection: %w", t.Name, unknown)
+	}
+	return t, about, err
 }

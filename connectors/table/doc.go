@@ -19,7 +19,8 @@
 //
 // # Failure
 //
-// A commit names the records that it has read, the checkpoint before all: an owner of the past does not know the newest checkpoint, and is refused. Brokers
+// A commit names the records that it has read, the checkpoint before all: an owner of the past does not know the newest checkpoint, and is refused. It names,
+// and leaves as it is, what says whether the projection is paused: one update of that takes effect whatever is committed meanwhile. Brokers
 // that are away, full or overloaded are errors of the moment (projections.ErrTransient). When it is not known whether a commit took place, the checkpoint tells.
 //
 // # Operation
@@ -28,8 +29,8 @@
 //
 // # Limits
 //
-// A row has at most 1 MiB, its key 200 bytes, and a commit 4 MiB: one with more is done in parts. A lane holds up to 64 Ki rows in memory that it
-// has read or written.
+// A row has at most 1 MiB, its key 200 bytes, and a commit 4 MiB: one with more is done in parts. A lane holds up to 64 Ki rows in memory, and some
+// 32 MiB of them, that it has read or written. Some ten million events of a partition can be parked.
 //
 // # Testing
 //

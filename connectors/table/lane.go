@@ -20,14 +20,17 @@ type lane[Row any] struct {
 	topic      commitlog.Topic
 	updater    *commitlog.Updater
 	claim      projections.Claim
-	generation int
+	about      projection // as this lane saw it last
+	aboutAt    int64      // its offset
 	checkpoint checkpoint // as this lane wrote it last
 	newest     int64      // its offset
 	rows       map[string]held
+	bytes      int             // that they take
 	old        map[string]bool // rows that the commit under way was given as they were known before
 	closed     bool
 
 	parking parking // of the commit under way
+	emptied []int   // chunks of parked events in which there were none, when it looked last
 }
 
 // held is a row as this lane knows it.
@@ -36,8 +39,23 @@ type held struct {
 	value  []byte // nil: there is none
 }
 
-// heldMax bounds the rows that a lane holds.
-const heldMax = 64 << 10
+// What a lane holds of rows, at most: so many, and so much.
+const (
+	heldMax      = 64 << 10
+	heldBytesMax = 32 << 20
+)
+
+// hold keeps a row.
+func (l *lane[Row]) hold(key string, h held) {
+	if former, ok := l.rows[key]; ok {
+		l.bytes -= len(key) + len(former.value)
+	}
+	l.rows[key] = h
+	l.bytes += len(key) + len(h.value)
+}
+
+// forget has all rows be read again.
+func (l *lane[Row]) forget() { l.rows, l.bytes = map[string]held{}, 0 }
 
 // Checkpoint is the mark of the last commit.
 func (l *lane[Row]) Checkpoint() projections.Mark { return l.checkpoint.mark() }
@@ -55,7 +73,7 @@ func (l *lane[Row]) Commit(ctx context.Context, next projections.Mark, fn func(*
 		return errors.New("commit on a closed lane")
 	case next.Next < l.checkpoint.Next:
 		return fmt.Errorf("a checkpoint cannot go back from %d to %d", l.checkpoint.Next, next.Next)
-	case l.checkpoint.Paused: // is it still?
+	case l.about.Paused: // is it still?
 		if err := l.look(ctx); err != nil {
 			return classified(err)
 		}
@@ -113,18 +131,19 @@ func (l *lane[Row]) write(ctx context.Context, at checkpoint, rows *projections.
 		return err
 	}
 	n := len(updates)
-	updates = append(append(updates, aside...), commitlog.Update{Key: checkpointKey(l.claim.Partition), Value: encoded(at), Newest: l.newest})
+	updates = append(append(updates, aside...), commitlog.Update{Key: []byte(projectionKey), Newest: l.aboutAt, Unchanged: true},
+		commitlog.Update{Key: checkpointKey(l.claim.Partition), Value: encoded(at), Newest: l.newest})
 	offsets, err := l.updater.Update(ctx, updates...)
 	if err != nil {
 		return err
 	}
 	l.checkpoint, l.newest = at, offsets[len(offsets)-1]
-	if len(l.rows) > heldMax {
-		clear(l.rows)
+	if len(l.rows) > heldMax || l.bytes > heldBytesMax {
+		l.forget()
 	}
 	for i := range updates[:n] {
-		key, _ := rowOf(l.generation, updates[i].Key)
-		l.rows[key] = held{offsets[i], updates[i].Value}
+		key, _ := rowOf(l.about.Generation, updates[i].Key)
+		l.hold(key, held{offsets[i], updates[i].Value})
 	}
 	return nil
 }
@@ -133,7 +152,7 @@ func (l *lane[Row]) write(ctx context.Context, at checkpoint, rows *projections.
 func (l *lane[Row]) updates(rows *projections.Rows[Row]) (updates []commitlog.Update, err error) {
 	for key, row := range rows.Changes() {
 		known, read := l.rows[key]
-		u := commitlog.Update{Key: rowKey(l.generation, key), Newest: known.newest}
+		u := commitlog.Update{Key: rowKey(l.about.Generation, key), Newest: known.newest}
 		if len(key) > keyBytesMax {
 			return nil, &projections.DataError{Err: fmt.Errorf("table: row %.50q…: its key has %d bytes, at most %d are allowed", key, len(key), keyBytesMax)}
 		}
@@ -155,21 +174,24 @@ func (l *lane[Row]) updates(rows *projections.Rows[Row]) (updates []commitlog.Up
 // look finds out why a commit was refused: an error when the lane has lost its partition, when nothing is to be committed, or when an earlier commit turns out
 // to have taken place.
 func (l *lane[Row]) look(ctx context.Context) error {
-	var at checkpoint
-	newest, err := read(ctx, l.client, l.topic, checkpointKey(l.claim.Partition), &at)
+	about, aboutAt, err := readAbout(ctx, l.client, l.topic)
+	if err != nil {
+		return err
+	}
+	at, newest, err := readCheckpoint(ctx, l.client, l.topic, &about, l.claim.Partition)
 	switch {
 	case err != nil:
 		return err
-	case at.Lane != l.checkpoint.Lane:
+	case at.Lane != l.checkpoint.Lane || about.Generation != l.about.Generation:
 		return &projections.FencedError{Projection: l.claim.ID(), Partition: l.claim.Partition, Epoch: l.claim.Epoch, Owner: at.Epoch}
 	}
-	clear(l.rows) // some of them were changed by others, or moved by the cleaner
+	l.forget() // some of them were changed by others, or moved by the cleaner
 	landed := at.mark() != l.checkpoint.mark()
-	l.checkpoint, l.newest = at, newest
+	l.about, l.aboutAt, l.checkpoint, l.newest = about, aboutAt, at, newest
 	switch {
 	case landed:
 		return &projections.TransientError{Err: errors.New("a commit whose outcome was unknown took place")}
-	case at.Paused:
+	case about.Paused:
 		return &projections.TransientError{Err: fmt.Errorf("projection %s is paused: brokerd projections resume has it go on", l.claim.ID())}
 	}
 	return nil
@@ -214,7 +236,7 @@ func (l *lane[Row]) fetch(ctx context.Context, keys []string) error {
 		turns <- struct{}{}
 		group.Go(func() {
 			defer func() { <-turns }()
-			r, ok, err := l.client.Get(ctx, l.topic, rowKey(l.generation, key))
+			r, ok, err := l.client.Get(ctx, l.topic, rowKey(l.about.Generation, key))
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -225,7 +247,7 @@ func (l *lane[Row]) fetch(ctx context.Context, keys []string) error {
 			if ok {
 				h.value = r.Value
 			}
-			l.rows[key] = h
+			l.hold(key, h)
 		})
 	}
 	group.Wait()

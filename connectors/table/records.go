@@ -3,7 +3,9 @@ package table
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,8 +15,9 @@ import (
 	"github.com/strandlog/strand/projections"
 )
 
-// The keys of a topic: one record says what the projection is, one for each partition how far it is, and one holds each row. A reset begins another generation
-// of rows.
+// The keys of a topic: one record says what the projection is, one for each partition how far it is, and one holds each row. Every commit names the first one,
+// which it leaves unchanged: so one update of it, whatever others commit meanwhile, pauses all of them, or fences them. A reset begins another generation:
+// what is of the one before counts no more.
 const (
 	projectionKey    = "projection"
 	checkpointPrefix = "checkpoint/"
@@ -25,7 +28,10 @@ const (
 func checkpointKey(partition int32) []byte {
 	return []byte(checkpointPrefix + strconv.Itoa(int(partition)))
 }
-func parkedKey(partition int32) []byte { return []byte(parkedPrefix + strconv.Itoa(int(partition))) }
+
+func parkedKey(generation int, partition int32) []byte {
+	return fmt.Appendf(nil, "%s%d/%d", parkedPrefix, generation, partition)
+}
 
 // keyBytesMax is what the key of a row may have.
 const keyBytesMax = 200
@@ -39,11 +45,13 @@ func rowOf(generation int, key []byte) (string, bool) {
 	return strings.CutPrefix(string(key), rowPrefix+strconv.Itoa(generation)+"/")
 }
 
-// generationOf is that of a row.
+// generationOf is that of a row or of what was set aside.
 func generationOf(key []byte) (generation int, ok bool) {
 	rest, ok := strings.CutPrefix(string(key), rowPrefix)
 	if !ok {
-		return 0, false
+		if rest, ok = strings.CutPrefix(string(key), parkedPrefix); !ok {
+			return 0, false
+		}
 	}
 	number, _, ok := strings.Cut(rest, "/")
 	generation, err := strconv.Atoi(number)
@@ -52,27 +60,68 @@ func generationOf(key []byte) (generation int, ok bool) {
 
 // projection is what a topic is about.
 type projection struct {
-	Topic      string    `json:"topic,omitempty"` // that is projected; empty: no worker has claimed a partition yet
-	TopicID    uuid.UUID `json:"topicId,omitzero"`
+	Topic      string    `json:"topic,omitempty"`  // that is projected; empty: no worker has claimed a partition yet, or none since a reset
+	TopicID    uuid.UUID `json:"topicId,omitzero"` // stays after a reset, as LogID does
 	LogID      uuid.UUID `json:"logId,omitzero"`
+	Logs       int       `json:"logs,omitempty"` // counts the logs that it has followed: the epochs of one say nothing of those of another
 	SetUp      bool      `json:"setUp,omitempty"`
-	Paused     bool      `json:"paused,omitempty"`     // so are the checkpoints, and those of partitions that are claimed for the first time
-	Generation int       `json:"generation"`           // of the rows
+	Paused     bool      `json:"paused,omitempty"`     // nothing is committed
+	Generation int       `json:"generation"`           // counts the resets
 	Partitions []int32   `json:"partitions,omitempty"` // that have a checkpoint
 }
 
-func (p projection) source() projections.Source {
+func (p *projection) source() projections.Source {
+	if p.Topic == "" {
+		return projections.Source{}
+	}
 	return projections.Source{Topic: p.Topic, TopicID: p.TopicID, LogID: p.LogID}
+}
+
+// claimed has a worker claim a partition.
+func (p *projection) claimed(c projections.Claim) error {
+	switch {
+	case p.Topic == "" && p.LogID != uuid.Nil && (p.TopicID != c.TopicID || p.LogID != c.LogID):
+		p.Logs++
+	case p.Topic != "" && p.source() != c.Source():
+		return &projections.DivergedError{Projection: c.ID(), Topic: c.Topic, Partition: c.Partition,
+			Reason: fmt.Sprintf("the checkpoint belongs to topic %s (id %s, log %s), the worker reads topic %s (id %s, log %s)",
+				p.Topic, p.TopicID, p.LogID, c.Topic, c.TopicID, c.LogID)}
+	}
+	p.Topic, p.TopicID, p.LogID = c.Topic, c.TopicID, c.LogID
+	if !slices.Contains(p.Partitions, c.Partition) {
+		p.Partitions = append(p.Partitions, c.Partition)
+		slices.Sort(p.Partitions)
+	}
+	return nil
+}
+
+// reset begins another generation.
+func (p *projection) reset() {
+	p.Topic, p.SetUp = "", false
+	p.Generation++
+}
+
+// counting is what of a checkpoint counts: it may have been written before a reset, or for another log.
+func (p *projection) counting(c checkpoint) checkpoint {
+	if c.Logs != p.Logs {
+		c.Epoch = 0
+	}
+	if c.Generation != p.Generation {
+		c = checkpoint{Epoch: c.Epoch, Lane: c.Lane}
+	}
+	c.Logs, c.Generation = p.Logs, p.Generation
+	return c
 }
 
 // checkpoint is how far a partition is, and who may go on with it.
 type checkpoint struct {
-	Epoch    uint64    `json:"epoch"`
-	Lane     uint64    `json:"lane"` // counts the owners
-	Next     int64     `json:"next"`
-	LogEpoch uint64    `json:"logEpoch,omitempty"`
-	EventID  uuid.UUID `json:"eventId,omitzero"`
-	Paused   bool      `json:"paused,omitempty"` // nothing is committed
+	Epoch      uint64    `json:"epoch"`
+	Lane       uint64    `json:"lane"` // counts the owners
+	Next       int64     `json:"next"`
+	LogEpoch   uint64    `json:"logEpoch,omitempty"`
+	EventID    uuid.UUID `json:"eventId,omitzero"`
+	Logs       int       `json:"logs,omitempty"`       // those of the projection when it was written
+	Generation int       `json:"generation,omitempty"` // also
 }
 
 func (c checkpoint) mark() projections.Mark {
@@ -100,8 +149,8 @@ func open(ctx context.Context, client *commitlog.Client, p projections.ID, creat
 			t, err = client.Topic(ctx, name)
 		}
 	}
-	if err == nil && t.Kind != commitlog.Table {
-		err = &projections.InvalidError{Projection: p.Name, Reason: fmt.Sprintf("topic %q is %s, and its rows need it to be a table: delete it, or choose another name", name, t.Kind)}
+	if err == nil && (t.Kind != commitlog.Table || len(t.Partitions) != 1) {
+		err = &projections.InvalidError{Projection: p.Name, Reason: fmt.Sprintf("topic %q is %s with %d partitions, and its rows need a table with one: delete it, or choose another name", name, t.Kind, len(t.Partitions))}
 	}
 	return t, classified(err)
 }
@@ -130,6 +179,53 @@ func decode(t commitlog.Topic, r commitlog.Record, ok bool, v any) error {
 func readAbout(ctx context.Context, client *commitlog.Client, t commitlog.Topic) (about projection, newest int64, err error) {
 	newest, err = read(ctx, client, t, []byte(projectionKey), &about)
 	return about, newest, err
+}
+
+// readCheckpoint reads what counts of the checkpoint of a partition.
+func readCheckpoint(ctx context.Context, client *commitlog.Client, t commitlog.Topic, about *projection, partition int32) (at checkpoint, newest int64, err error) {
+	newest, err = read(ctx, client, t, checkpointKey(partition), &at)
+	return about.counting(at), newest, err
+}
+
+// change is how [alter] changes what a topic is about, and what it writes together with that. It is called again when another change came first.
+type change func(about *projection) ([]commitlog.Update, error)
+
+// errAsItIs ends a change without one.
+var errAsItIs = errors.New("nothing is to be changed")
+
+// alter changes what a topic is about, and gives that, its offset, and those of what was written with it. It writes also what is as it was before: commits under
+// way are to be done again.
+func alter(ctx context.Context, client *commitlog.Client, t commitlog.Topic, fn change) (about projection, at int64, offsets []int64, err error) {
+	u, err := client.Updater(t)
+	if err != nil {
+		return about, 0, nil, err
+	}
+	for {
+		about, newest, err := readAbout(ctx, client, t)
+		if err != nil {
+			return about, 0, nil, err
+		}
+		if newest == commitlog.NoRecord && t.Partitions[0].End > 0 { // t was looked up before
+			name, _ := idOf(t.Name)
+			return about, 0, nil, &projections.InvalidError{Projection: name.Name, Reason: fmt.Sprintf("topic %q has records that are not of a projection: delete it, or choose another name", t.Name)}
+		}
+		updates, err := fn(&about)
+		if errors.Is(err, errAsItIs) {
+			return about, newest, nil, nil
+		}
+		if err != nil {
+			return about, 0, nil, err
+		}
+		offsets, err := u.Update(ctx, append(updates, commitlog.Update{Key: []byte(projectionKey), Value: encoded(about), Newest: newest})...)
+		if isConflict(err) { // another change came first
+			continue
+		}
+		if err != nil {
+			return about, 0, nil, classified(err)
+		}
+		last := len(offsets) - 1
+		return about, offsets[last], offsets[:last], nil
+	}
 }
 
 // encoded is a value as it is stored.

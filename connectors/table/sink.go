@@ -3,7 +3,6 @@ package table
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -31,42 +30,27 @@ func (s *Sink[Row]) Claim(ctx context.Context, c projections.Claim) (projections
 	if err != nil {
 		return nil, err
 	}
-	for {
-		about, aboutAt, err := readAbout(ctx, s.client, t)
-		if err != nil {
+	var at checkpoint
+	about, aboutAt, offsets, err := alter(ctx, s.client, t, func(about *projection) ([]commitlog.Update, error) {
+		if err := about.claimed(c); err != nil {
 			return nil, err
 		}
-		if about.Topic != "" && about.source() != c.Source() {
-			return nil, &projections.DivergedError{Projection: c.ID(), Topic: c.Topic, Partition: c.Partition,
-				Reason: fmt.Sprintf("the checkpoint belongs to topic %s (id %s, log %s), the worker reads topic %s (id %s, log %s)",
-					about.Topic, about.TopicID, about.LogID, c.Topic, c.TopicID, c.LogID)}
-		}
-		var at checkpoint
-		newest, err := read(ctx, s.client, t, checkpointKey(c.Partition), &at)
-		if err != nil {
+		var newest int64
+		if at, newest, err = readCheckpoint(ctx, s.client, t, about, c.Partition); err != nil {
 			return nil, err
 		}
 		if c.Epoch < at.Epoch {
 			return nil, &projections.FencedError{Projection: c.ID(), Partition: c.Partition, Epoch: c.Epoch, Owner: at.Epoch}
 		}
-		at.Epoch, at.Lane, at.Paused = c.Epoch, at.Lane+1, about.Paused
-		about.Topic, about.TopicID, about.LogID = c.Topic, c.TopicID, c.LogID
-		if !slices.Contains(about.Partitions, c.Partition) {
-			about.Partitions = append(about.Partitions, c.Partition)
-			slices.Sort(about.Partitions)
-		}
-		offsets, err := u.Update(ctx, commitlog.Update{Key: []byte(projectionKey), Value: encoded(about), Newest: aboutAt},
-			commitlog.Update{Key: checkpointKey(c.Partition), Value: encoded(at), Newest: newest})
-		switch {
-		case errors.Is(err, commitlog.ErrConflict):
-			continue // somebody else was faster
-		case err != nil:
-			return nil, classified(err)
-		}
-		return &lane[Row]{
-			client: s.client, topic: t, updater: u, claim: c, generation: about.Generation, checkpoint: at, newest: offsets[1], rows: map[string]held{},
-		}, nil
+		at.Epoch, at.Lane = c.Epoch, at.Lane+1
+		return []commitlog.Update{{Key: checkpointKey(c.Partition), Value: encoded(at), Newest: newest}}, nil
+	})
+	if err != nil {
+		return nil, err
 	}
+	l := &lane[Row]{client: s.client, topic: t, updater: u, claim: c, about: about, aboutAt: aboutAt, checkpoint: at, newest: offsets[0]}
+	l.forget()
+	return l, nil
 }
 
 // Setup implements [projections.Sink].
@@ -75,30 +59,20 @@ func (s *Sink[Row]) Setup(ctx context.Context, p projections.ID, fn func(*projec
 	if err != nil {
 		return err
 	}
-	u, err := s.client.Updater(t)
-	if err != nil {
-		return err
-	}
-	for {
-		about, newest, err := readAbout(ctx, s.client, t)
-		if err != nil || about.SetUp {
-			return err
+	_, _, _, err = alter(ctx, s.client, t, func(about *projection) ([]commitlog.Update, error) {
+		if about.SetUp {
+			return nil, errAsItIs
 		}
 		about.SetUp = true
-		l := &lane[Row]{client: s.client, topic: t, updater: u, generation: about.Generation, rows: map[string]held{}}
+		l := &lane[Row]{client: s.client, topic: t, about: *about}
+		l.forget()
 		rows := projections.NewRows(l.load)
 		if err := fn(rows); err != nil {
-			return err
+			return nil, err
 		}
-		updates, err := l.updates(rows)
-		if err != nil {
-			return err
-		}
-		_, err = u.Update(ctx, append(updates, commitlog.Update{Key: []byte(projectionKey), Value: encoded(about), Newest: newest})...)
-		if !errors.Is(err, commitlog.ErrConflict) {
-			return classified(err)
-		}
-	}
+		return l.updates(rows)
+	})
+	return err
 }
 
 // Reset implements [projections.Sink]. The rows are gone at once; then they are deleted.
@@ -110,49 +84,25 @@ func (s *Sink[Row]) Reset(ctx context.Context, p projections.ID) error {
 	if err != nil {
 		return err
 	}
-	u, err := s.client.Updater(t)
+	about, _, _, err := alter(ctx, s.client, t, func(about *projection) ([]commitlog.Update, error) {
+		about.reset()
+		return nil, nil
+	})
 	if err != nil {
 		return err
 	}
-	for {
-		about, newest, err := readAbout(ctx, s.client, t)
-		if err != nil {
-			return err
-		}
-		old := about.Generation
-		updates := []commitlog.Update{{Key: []byte(projectionKey), Value: encoded(projection{Generation: old + 1, Partitions: about.Partitions, Paused: about.Paused}), Newest: newest}}
-		for _, partition := range about.Partitions {
-			var at checkpoint
-			newest, err := read(ctx, s.client, t, checkpointKey(partition), &at)
-			if err != nil {
-				return err
-			}
-			parked, err := readAside(ctx, s.client, t, partition)
-			if err != nil {
-				return err
-			}
-			for _, c := range parked.chunks {
-				c.events, c.changed = nil, true
-			}
-			updates = append(append(updates, parked.updates(partition)...),
-				commitlog.Update{Key: checkpointKey(partition), Value: encoded(checkpoint{Epoch: at.Epoch, Lane: at.Lane + 1, Paused: at.Paused}), Newest: newest})
-		}
-		_, err = u.Update(ctx, updates...)
-		switch {
-		case errors.Is(err, commitlog.ErrConflict):
-			continue
-		case err != nil:
-			return classified(err)
-		}
-		return s.clear(ctx, t, u, old)
-	}
+	return s.clear(ctx, t, about.Generation-1)
 }
 
 // deletedAtOnce is how many rows are deleted with one append.
 const deletedAtOnce = 1000
 
-// clear deletes the rows of all generations up to one: a reset may have been interrupted before it had deleted its own.
-func (s *Sink[Row]) clear(ctx context.Context, t commitlog.Topic, u *commitlog.Updater, last int) error {
+// clear deletes what is of all generations up to one: a reset may have been interrupted before it had deleted its own.
+func (s *Sink[Row]) clear(ctx context.Context, t commitlog.Topic, last int) error {
+	u, err := s.client.Updater(t)
+	if err != nil {
+		return err
+	}
 	stored := map[string]bool{}
 	for r, err := range s.client.Records(ctx, t, 0, commitlog.Range{From: commitlog.Earliest}) {
 		if err != nil {
@@ -256,9 +206,9 @@ func (s *Sink[Row]) Snapshot(ctx context.Context, p projections.ID, wanted func(
 	if err != nil {
 		return now, err
 	}
-	parked := map[string][]projections.ParkedEvent{}
-	stored := map[string][]byte{} // of all generations
-	var about projection
+	parked := map[string][]projections.ParkedEvent{} // of all generations
+	stored := map[string][]byte{}                    // also
+	seen := view{at: map[int32]checkpoint{}}
 	for r, err := range s.client.Records(ctx, t, 0, commitlog.Range{From: commitlog.Earliest}) {
 		if err != nil {
 			return now, classified(err)
@@ -272,7 +222,7 @@ func (s *Sink[Row]) Snapshot(ctx context.Context, p projections.ID, wanted func(
 				stored[key] = r.Value
 			}
 		case strings.HasPrefix(key, parkedPrefix):
-			if strings.Count(key, "/") == 1 {
+			if strings.Count(key, "/") == 2 {
 				continue // the index: all chunks are read
 			}
 			var events []projections.ParkedEvent
@@ -283,18 +233,14 @@ func (s *Sink[Row]) Snapshot(ctx context.Context, p projections.ID, wanted func(
 			}
 			parked[key] = events
 		default:
-			if key == projectionKey {
-				if err := json.Unmarshal(r.Value, &about); err != nil {
-					return now, fmt.Errorf("table: offset %d: %w", r.Offset, err)
-				}
-			}
-			if _, err := follow(&now.Checkpoints, &r); err != nil {
+			if err := seen.take(&r); err != nil {
 				return now, err
 			}
 		}
 	}
+	now.Checkpoints = seen.checkpoints()
 	for key, value := range stored {
-		name, ok := rowOf(about.Generation, []byte(key))
+		name, ok := rowOf(seen.about.Generation, []byte(key))
 		if !ok {
 			continue
 		}
@@ -304,8 +250,10 @@ func (s *Sink[Row]) Snapshot(ctx context.Context, p projections.ID, wanted func(
 		}
 		now.Rows[name] = row
 	}
-	for _, aside := range parked {
-		now.Parked = append(now.Parked, aside...)
+	for key, aside := range parked {
+		if generation, _ := generationOf([]byte(key)); generation == seen.about.Generation {
+			now.Parked = append(now.Parked, aside...)
+		}
 	}
 	return now, nil
 }
@@ -354,55 +302,32 @@ func (s *Sink[Row]) watch(ctx context.Context, p projections.ID, tell func(proje
 	if err != nil {
 		return err
 	}
-	now := projections.Checkpoints{Source: about.source(), Partitions: map[int32]projections.Checkpoint{}}
+	seen := view{about: about, at: map[int32]checkpoint{}}
 	for _, partition := range about.Partitions {
 		var at checkpoint
 		if _, err := read(ctx, s.client, t, checkpointKey(partition), &at); err != nil {
 			return err
 		}
-		now.Partitions[partition] = projections.Checkpoint{Mark: at.mark(), Epoch: at.Epoch}
+		seen.at[partition] = at
 	}
-	if !tell(clone(now)) {
+	told := seen.checkpoints()
+	if !tell(told) {
 		return nil
 	}
 	for r, err := range s.client.Records(ctx, t, 0, commitlog.Range{From: t.Partitions[0].End, Live: true}) {
 		if err != nil {
 			return classified(err)
 		}
-		changed, err := follow(&now, &r)
-		if err != nil {
+		if err := seen.take(&r); err != nil {
 			return err
 		}
-		if changed && !tell(clone(now)) {
+		now := seen.checkpoints()
+		if now.Source == told.Source && maps.Equal(now.Partitions, told.Partitions) {
+			continue
+		}
+		if told = now; !tell(now) {
 			return nil
 		}
 	}
 	return ctx.Err()
-}
-
-// follow takes in one record, and says whether it changed a checkpoint or the source.
-func follow(now *projections.Checkpoints, r *commitlog.Record) (changed bool, err error) {
-	switch partition, isCheckpoint := partitionOf(r.Key); {
-	case string(r.Key) == projectionKey:
-		var about projection
-		if err := json.Unmarshal(r.Value, &about); err != nil {
-			return false, fmt.Errorf("table: offset %d: %w", r.Offset, err)
-		}
-		changed = now.Source != about.source()
-		now.Source = about.source()
-	case isCheckpoint:
-		var at checkpoint
-		if err := json.Unmarshal(r.Value, &at); err != nil {
-			return false, fmt.Errorf("table: offset %d: %w", r.Offset, err)
-		}
-		is := projections.Checkpoint{Mark: at.mark(), Epoch: at.Epoch}
-		changed = now.Partitions[partition] != is
-		now.Partitions[partition] = is
-	}
-	return changed, nil
-}
-
-func clone(c projections.Checkpoints) projections.Checkpoints {
-	c.Partitions = maps.Clone(c.Partitions)
-	return c
 }

@@ -2,12 +2,14 @@ package table_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"go.uber.org/goleak"
 
 	"github.com/strandlog/strand/brokerd/broker"
@@ -243,6 +245,138 @@ func TestResetInterrupted(t *testing.T) {
 	for key, there := range left {
 		if there && strings.HasPrefix(key, "row/") {
 			t.Errorf("%s is left", key)
+		}
+	}
+}
+
+// TestParkedInChunks sets more events of a stream aside than an append can change, with reasons that take much more room than they have bytes.
+func TestParkedInChunks(t *testing.T) {
+	client := start(t).Client()
+	sink, id := table.New[counter](client), projections.ID{Name: "counters", Version: 1}
+	admin := table.NewAdmin(client)
+	claimed, err := sink.Claim(t.Context(), projections.Claim{Projection: id.Name, Version: id.Version, Topic: "events", Epoch: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lane := claimed.(interface {
+		projections.Lane[*projections.Rows[counter]]
+		projections.Parking
+	})
+	next := int64(0)
+	setAside := func(events ...projections.ParkedEvent) {
+		t.Helper()
+		for i := range events {
+			events[i].Offset, events[i].ID, events[i].Type = next, uuid.New(), "counted"
+			next++
+		}
+		if err := lane.Commit(t.Context(), projections.Mark{Next: next}, func(*projections.Rows[counter]) error {
+			lane.SetAside(events...)
+			return nil
+		}); err != nil {
+			t.Fatalf("event %d: %v", next, err)
+		}
+	}
+	wantWaiting := func(streams int, alice bool) {
+		t.Helper()
+		waiting, err := lane.Waiting(t.Context())
+		if due, waits := waiting["counter-alice"]; err != nil || len(waiting) != streams || due != alice || !waits {
+			t.Fatalf("%d streams wait, alice's is among them: %t, and due: %t, %v; want %d, and due: %t", len(waiting), waits, due, err, streams, alice)
+		}
+	}
+	for i := range 100 {
+		setAside(projections.ParkedEvent{Stream: fmt.Sprint("counter-", i), Reason: strings.Repeat("<p>", 4096/3)})
+	}
+	const behind = 20_000
+	for range behind / 1000 {
+		events := make([]projections.ParkedEvent, 1000)
+		for i := range events {
+			events[i].Stream = "counter-alice"
+		}
+		if next == 100 {
+			events[0].Reason = "poison"
+		}
+		setAside(events...)
+	}
+	wantWaiting(101, false)
+	for range 2 {
+		if n, err := admin.Retry(t.Context(), id, "counter-alice"); err != nil || n != behind {
+			t.Fatalf("another attempt at %d events, %v, want %d", n, err, behind)
+		}
+		wantWaiting(101, true)
+		if err := lane.Commit(t.Context(), projections.Mark{Next: next}, func(*projections.Rows[counter]) error {
+			lane.Refuse(100, "again")
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		wantWaiting(101, false)
+	}
+	if err := lane.Commit(t.Context(), projections.Mark{Next: next}, func(*projections.Rows[counter]) error {
+		lane.Release(100)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	wantWaiting(101, true) // the others follow
+	if n, err := admin.Drop(t.Context(), id, "counter-alice"); err != nil || n != behind-1 {
+		t.Fatalf("dropped %d events, %v, want %d", n, err, behind-1)
+	}
+	if waiting, err := lane.Waiting(t.Context()); err != nil || len(waiting) != 100 {
+		t.Fatalf("there wait %d streams, %v, want 100", len(waiting), err)
+	}
+	// What is set aside next finds the chunks that are empty, and takes them out of the index.
+	setAside(projections.ParkedEvent{Stream: "counter-bob", Reason: "no"})
+	parked, err := admin.Parked(t.Context(), id)
+	if err != nil || len(parked) != 101 || parked[100].Stream != "counter-bob" {
+		t.Fatalf("there are %d parked events, %v, want 101", len(parked), err)
+	}
+	topic, err := client.Topic(t.Context(), table.TopicOf(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, ok, err := client.Get(t.Context(), topic, []byte("parked/0/0"), commitlog.Strict())
+	if n := strings.Count(string(index.Value), `"n":`); err != nil || !ok || n == 0 || n > 45 { // reasons of some 25 KB, three to a chunk
+		t.Errorf("the index has %d chunks, %v: %s", n, err, index.Value)
+	}
+}
+
+// TestForeignTopic finds a topic that has the name of one with rows, and is somebody else's.
+func TestForeignTopic(t *testing.T) {
+	client := start(t).Client()
+	sink, admin := table.New[counter](client), table.NewAdmin(client)
+	create := func(name string, partitions int) *commitlog.Producer {
+		t.Helper()
+		topic, err := client.CreateTopic(t.Context(), commitlog.TopicConfig{Name: name, Kind: commitlog.Table, Partitions: partitions})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := client.Producer(t.Context(), topic, commitlog.ProducerConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = p.Close(context.WithoutCancel(t.Context())) })
+		return p
+	}
+	if _, err := create("mine.v1.rows", 1).Deliver(t.Context(), commitlog.Message{Key: []byte("k"), Value: []byte("v")}); err != nil {
+		t.Fatal(err)
+	}
+	create("wide.v1.rows", 4)
+	if all, err := admin.List(t.Context()); err != nil || len(all) != 0 {
+		t.Errorf("the projections are %+v, %v", all, err)
+	}
+	for _, name := range []string{"mine", "wide"} {
+		id := projections.ID{Name: name, Version: 1}
+		if _, err := sink.Claim(t.Context(), projections.Claim{Projection: name, Version: 1, Topic: "events", Epoch: 1}); !errors.Is(err, projections.ErrInvalid) {
+			t.Errorf("%s: claiming: %v", name, err)
+		}
+		if err := sink.Setup(t.Context(), id, func(*projections.Rows[counter]) error { return nil }); !errors.Is(err, projections.ErrInvalid) {
+			t.Errorf("%s: setting up: %v", name, err)
+		}
+		if err := sink.Reset(t.Context(), id); !errors.Is(err, projections.ErrInvalid) {
+			t.Errorf("%s: resetting: %v", name, err)
+		}
+		if err := admin.Pause(t.Context(), id); !errors.Is(err, projections.ErrUnknownProjection) && !errors.Is(err, projections.ErrInvalid) {
+			t.Errorf("%s: pausing: %v", name, err)
 		}
 	}
 }

@@ -1,8 +1,12 @@
 package projectionstest
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -134,6 +138,68 @@ func (s *subject[T]) testPauseUnderWay(t *testing.T) {
 	}
 }
 
+// testPauseUnderLoad pauses, resumes and resets while many partitions commit without end.
+func (s *subject[T]) testPauseUnderLoad(t *testing.T) {
+	const partitions = 8
+	ctx, cancel := context.WithCancel(t.Context())
+	var lanes sync.WaitGroup
+	defer lanes.Wait()
+	defer cancel()
+	committed := make(chan int32, partitions*16)
+	for p := range int32(partitions) {
+		lane := s.claim(t, p, 1)
+		lanes.Go(func() {
+			for next := int64(1); ctx.Err() == nil; {
+				err := s.commit(ctx, lane, next, fmt.Sprint("k", p), 1)
+				switch {
+				case err == nil:
+					next++
+					select {
+					case committed <- p:
+					default:
+					}
+				case errors.Is(err, projections.ErrFenced):
+					return
+				case !errors.Is(err, projections.ErrTransient) && ctx.Err() == nil:
+					t.Errorf("partition %d: %v", p, err)
+					return
+				}
+			}
+		})
+	}
+	limited, stop := context.WithTimeout(ctx, time.Minute)
+	defer stop()
+	for round := range 3 {
+		for range partitions * 16 {
+			select {
+			case <-committed:
+			case <-limited.Done():
+				t.Fatalf("round %d: nothing is committed any more", round)
+			}
+		}
+		if err := s.Admin.Pause(limited, theProjection()); err != nil {
+			t.Fatalf("round %d: pausing: %v", round, err)
+		}
+		before := s.checkpoints(t).Partitions
+		for p, after := range s.checkpoints(t).Partitions {
+			if after != before[p] {
+				t.Errorf("round %d: it is paused, and partition %d went from %+v to %+v", round, p, before[p], after)
+			}
+		}
+		if err := s.Admin.Resume(limited, theProjection()); err != nil {
+			t.Fatalf("round %d: resuming: %v", round, err)
+		}
+	}
+	if err := s.Admin.SetCheckpoints(limited, theProjection(), map[int32]int64{0: 1, 7: 1}); err != nil {
+		t.Fatalf("setting checkpoints: %v", err)
+	}
+	if err := s.Sink.Reset(limited, theProjection()); err != nil {
+		t.Fatalf("resetting: %v", err)
+	}
+	lanes.Wait() // all are fenced
+	s.wantCounters(t, map[string]int64{})
+}
+
 func (s *subject[T]) testSetCheckpoints(t *testing.T) {
 	lane := s.claim(t, 0, 4)
 	s.mustCommit(t, lane, 3, "a", 1)
@@ -196,6 +262,28 @@ func (s *subject[T]) testParked(t *testing.T) {
 		}
 	}
 	s.wantParked(t, 4)
+}
+
+// testParkedAgain has a partition go back, and set an event aside once more that was skipped before.
+func (s *subject[T]) testParkedAgain(t *testing.T) {
+	lane := s.claim(t, 2, 1)
+	parking, ok := lane.(projections.Parking)
+	if !ok {
+		t.Fatalf("%T sets no events aside", lane)
+	}
+	for i, skipped := range []bool{true, false} {
+		if err := lane.Commit(t.Context(), mark(int64(5+i)), func(T) error {
+			parking.SetAside(projections.ParkedEvent{Partition: 2, Stream: "account-alice", Offset: 3, ID: uuid.UUID{15: 3}, Type: "withdrawn", Reason: "no", Skipped: skipped})
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		s.wantParked(t, 3)
+		waiting, err := parking.Waiting(t.Context())
+		if err != nil || len(waiting) != i {
+			t.Errorf("skipped is %t, and there wait %v, %v", skipped, waiting, err)
+		}
+	}
 }
 
 func (s *subject[T]) wantParked(t *testing.T, offsets ...int64) {

@@ -142,6 +142,38 @@ func (s *subject[T]) testReset(t *testing.T) {
 	mustClose(t, next)
 }
 
+// testAnotherLog follows a log whose epochs are lower than those of the former one: there they say nothing.
+func (s *subject[T]) testAnotherLog(t *testing.T) {
+	former := s.claim(t, 0, 7)
+	s.claim(t, 1, 7)
+	s.mustCommit(t, former, 1, "a", 1)
+	other := func(partition int32, epoch uint64) projections.Claim {
+		claim := theClaim(partition, epoch)
+		claim.LogID = uuid.UUID{9}
+		return claim
+	}
+	if err := s.Sink.Reset(t.Context(), theProjection()); err != nil {
+		t.Fatal(err)
+	}
+	for partition := range int32(2) {
+		lane, err := s.Sink.Claim(t.Context(), other(partition, 1))
+		if err != nil {
+			t.Fatalf("partition %d of another log: %v", partition, err)
+		}
+		s.mustBeFenced(t, former, 2)
+		s.mustCommit(t, lane, 1, "b", 1)
+		mustClose(t, lane)
+	}
+	// Of one log, the epochs stay.
+	if err := s.Sink.Reset(t.Context(), theProjection()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Sink.Claim(t.Context(), other(0, 0)); !errors.Is(err, projections.ErrFenced) {
+		t.Errorf("a lower epoch of the same log: got %v, want ErrFenced", err)
+	}
+	s.wantCounters(t, map[string]int64{})
+}
+
 func (s *subject[T]) testResetFences(t *testing.T) {
 	zombie := s.claim(t, 0, 1)
 	s.mustCommit(t, zombie, 3, "a", 1)

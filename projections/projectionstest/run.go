@@ -55,6 +55,7 @@ func Run[T any](t *testing.T, open func(t *testing.T) Harness[T]) {
 		{"a watch ends with its context", (*subject[T]).testWatchEnds},
 		{"a reset clears everything but the epochs", (*subject[T]).testReset},
 		{"a reset fences", (*subject[T]).testResetFences},
+		{"after a reset another log may be followed, whose epochs begin anew", (*subject[T]).testAnotherLog},
 		{"a worker with crashes equals the count outside", (*subject[T]).testCrashes},
 	}
 	if open(t).Admin != nil {
@@ -64,8 +65,10 @@ func Run[T any](t *testing.T, open func(t *testing.T) Harness[T]) {
 			{"a paused projection commits nothing", (*subject[T]).testPause},
 			{"a reset does not resume", (*subject[T]).testPauseReset},
 			{"a pause waits for the commit under way, or puts it off", (*subject[T]).testPauseUnderWay},
+			{"a pause needs no gap between commits", (*subject[T]).testPauseUnderLoad},
 			{"checkpoints can be set, and that fences", (*subject[T]).testSetCheckpoints},
 			{"operators see what is parked, and retry or drop it", (*subject[T]).testParked},
+			{"an event that is set aside again is there once", (*subject[T]).testParkedAgain},
 		}...)
 	}
 	for _, check := range checks {
