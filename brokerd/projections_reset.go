@@ -95,7 +95,11 @@ func (q *reset) project(ctx context.Context, cmd *cobra.Command, client *commitl
 	for p := range again {
 		again[p] = commitlog.GroupOffset{Topic: t.ID, Partition: int32(p), Offset: commitlog.NoOffset}
 	}
-	if err := client.ResetOffsets(ctx, o.ID.Group(), again, true); err != nil && !errors.Is(err, commitlog.ErrUnknownGroup) {
+	group, err := projections.Group(ctx, o.ID, m.Admin)
+	if err != nil {
+		return err
+	}
+	if err := client.ResetOffsets(ctx, group, again, true); err != nil && !errors.Is(err, commitlog.ErrUnknownGroup) {
 		return err
 	}
 	tell(cmd, "Projection %s goes on from there, as soon as it has workers.", o.ID)

@@ -1,5 +1,12 @@
 -- +goose Up
 
+-- What tells this database from others: the workers of one projection for one database share its partitions, whatever they do for others.
+CREATE TABLE strand.place (
+	id    uuid    NOT NULL DEFAULT gen_random_uuid(),
+	alone boolean PRIMARY KEY DEFAULT true CHECK (alone) -- one row
+);
+INSERT INTO strand.place DEFAULT VALUES;
+
 -- The read models that are made from the log: one row for each version of a projection.
 CREATE TABLE strand.projections (
 	name     text    NOT NULL,
@@ -7,6 +14,7 @@ CREATE TABLE strand.projections (
 	topic    text,                           -- that it follows; null: no worker has claimed a partition yet, or since it was reset
 	topic_id uuid,                           -- that the epochs of its checkpoints are of; null: there are none
 	log_id   uuid,
+	partitions integer,                      -- that the topic has
 	set_up   boolean NOT NULL DEFAULT false, -- its own schema and what Setup makes in it are there
 	paused   boolean NOT NULL DEFAULT false, -- nothing is committed
 	created  timestamptz NOT NULL DEFAULT now(),
@@ -95,3 +103,4 @@ DROP TABLE strand.live;
 DROP TABLE strand.parked;
 DROP TABLE strand.checkpoints;
 DROP TABLE strand.projections;
+DROP TABLE strand.place;

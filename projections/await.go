@@ -45,12 +45,6 @@ func await[T any](ctx context.Context, p ID, sink Sink[T], targets []target) err
 	if len(targets) == 0 {
 		return nil
 	}
-	// A sink does not know how many partitions its topic has: all that are asked for.
-	count := int32(0)
-	for _, t := range targets {
-		count = max(count, t.partition+1)
-	}
-	partitions := make([]commitlog.PartitionInfo, count)
 	for now, err := range sink.Watch(ctx, p) {
 		if ctx.Err() != nil {
 			return fmt.Errorf("waiting for projection %s to pass %s: %w", p, targets[0].name, context.Cause(ctx))
@@ -61,7 +55,7 @@ func await[T any](ctx context.Context, p ID, sink Sink[T], targets []target) err
 		if now.Source == (Source{}) {
 			continue
 		}
-		topic := commitlog.Topic{Name: now.Source.Topic, ID: now.Source.TopicID, LogID: now.Source.LogID, Partitions: partitions}
+		topic := commitlog.Topic{Name: now.Source.Topic, ID: now.Source.TopicID, LogID: now.Source.LogID, Partitions: make([]commitlog.PartitionInfo, now.Source.Partitions)}
 		ahead := targets[:0]
 		for _, t := range targets {
 			if err := t.check(topic); err != nil {

@@ -96,6 +96,8 @@ func TestAwaitOfWhatNeverComes(t *testing.T) {
 	for name, change := range map[string]func(*eventstore.Position){
 		"another topic":         func(p *eventstore.Position) { p.Topic = "orders" },
 		"a topic created again": func(p *eventstore.Position) { p.TopicID = uuid.UUID{1} },
+		"a partition too many":  func(p *eventstore.Position) { p.Partition = 1 },
+		"a partition below 0":   func(p *eventstore.Position) { p.Partition = -1 },
 	} {
 		wrong := at
 		change(&wrong)

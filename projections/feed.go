@@ -116,6 +116,4 @@ func (f *feed) diverged(partition int32, format string, args ...any) error {
 	return &DivergedError{Projection: f.id, Topic: f.topic.Name, Partition: partition, Reason: fmt.Sprintf(format, args...)}
 }
 
-func (f *feed) source() Source {
-	return Source{Topic: f.topic.Name, TopicID: f.topic.ID, LogID: f.topic.LogID}
-}
+func (f *feed) source() Source { return sourceOf(f.topic) }

@@ -25,7 +25,7 @@ func Lag[T any](ctx context.Context, store *eventstore.Store, p *Projection[T], 
 	if err != nil {
 		return Behind{}, fmt.Errorf("looking up the topic of projection %s: %w", p.ID(), err)
 	}
-	have := Source{Topic: topic.Name, TopicID: topic.ID, LogID: topic.LogID}
+	have := sourceOf(topic)
 	if now.Source != (Source{}) && now.Source != have {
 		return Behind{}, &DivergedError{Projection: p.ID(), Topic: topic.Name, Reason: fmt.Sprintf(
 			"the checkpoint belongs to topic %q (id %s, log %s)", now.Source.Topic, now.Source.TopicID, now.Source.LogID)}

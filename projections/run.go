@@ -12,7 +12,7 @@ import (
 // Run projects the store's topic into sink, from the checkpoints on and then live, until ctx ends. Then it lets the commit
 // under way finish within [StopTimeout] and returns nil. It works on all its partitions at once, on each in order.
 //
-// Those that run one projection version into one sink share the partitions, as members of the consumer group NAME.vVERSION: when one dies, the others go
+// Those that run one projection version into one sink share the partitions, as members of a consumer group ([Group]): when one dies, the others go
 // on with its partitions. A [Private] sink, and a log in memory, have one worker, which takes all.
 //
 // Any other return is an error: [ErrHandler] for an event that a handler refused, [ErrFenced] when another worker took over,
@@ -43,7 +43,11 @@ func Rebuild[T any](ctx context.Context, store *eventstore.Store, p *Projection[
 		return fmt.Errorf("clearing the read model of projection %s: %w", p.ID(), err)
 	}
 	if shares(store, sink) { // workers that have nothing to commit would not notice
-		if err := store.Reassign(ctx, p.ID().Group()); err != nil {
+		group, err := Group(ctx, p.ID(), sink)
+		if err != nil {
+			return err
+		}
+		if err := store.Reassign(ctx, group); err != nil {
 			return fmt.Errorf("having the workers of projection %s begin anew: %w", p.ID(), err)
 		}
 	}
@@ -141,7 +145,8 @@ func (j *job[T]) feed(ctx context.Context, live bool) (*feed, error) {
 func (j *job[T]) claim(ctx context.Context, feed *feed, partition int32, epoch uint64) (*worker[T], error) {
 	p, source := j.projection, feed.source()
 	lane, err := j.sink.Claim(ctx, Claim{
-		Projection: p.name, Version: p.version, Topic: source.Topic, TopicID: source.TopicID, LogID: source.LogID, Partition: partition, Epoch: epoch,
+		Projection: p.name, Version: p.version, Topic: source.Topic, TopicID: source.TopicID, LogID: source.LogID, Partitions: source.Partitions,
+		Partition: partition, Epoch: epoch,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claiming partition %d for projection %s: %w", partition, p.ID(), err)

@@ -21,12 +21,36 @@ func shares[T any](store *eventstore.Store, sink Sink[T]) bool {
 	return !private && store.HasGroups()
 }
 
-// Group is the name of the consumer group whose members run a projection version.
-func (p ID) Group() string { return fmt.Sprintf("%s.v%d", p.Name, p.Version) }
+// Placed is implemented by sinks, and by [Admin], of places of which several can keep the read model of one projection, such as databases: their workers
+// share the partitions only with those of the same place.
+type Placed interface {
+	// Place names it, with some letters and digits, and always says the same.
+	Place(ctx context.Context) (string, error)
+}
+
+// Group is the name of the consumer group whose members run a projection version into the place of a sink, or of an [Admin]: NAME.vVERSION and, where that is
+// [Placed], .PLACE.
+func Group(ctx context.Context, p ID, in any) (string, error) {
+	group := fmt.Sprintf("%s.v%d", p.Name, p.Version)
+	placed, ok := in.(Placed)
+	if !ok {
+		return group, nil
+	}
+	place, err := placed.Place(ctx)
+	if err != nil {
+		return "", fmt.Errorf("looking up the place of projection %s: %w", p, err)
+	}
+	return group + "." + place, nil
+}
 
 // share is a member of the projection's group, until ctx ends or a worker fails. A sink that cannot be reached now is an error; later it is waited for.
 func (j *job[T]) share(ctx context.Context) error {
-	if _, err := checkpoints(ctx, j.sink, j.projection.ID()); err != nil {
+	_, err := checkpoints(ctx, j.sink, j.projection.ID())
+	var group string
+	if err == nil {
+		group, err = Group(ctx, j.projection.ID(), j.sink)
+	}
+	if err != nil {
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			return nil // the stop came before the work
 		}
@@ -34,7 +58,7 @@ func (j *job[T]) share(ctx context.Context) error {
 	}
 	var mu sync.Mutex
 	var late error // a handler that outlived the stop: the group does not care, but the caller has to know
-	err := j.store.Share(ctx, j.projection.ID().Group(), commitlog.MemberConfig{StopTimeout: j.options.stopTimeout + stopMargin},
+	err = j.store.Share(ctx, group, commitlog.MemberConfig{StopTimeout: j.options.stopTimeout + stopMargin},
 		func(ctx context.Context, a *commitlog.Assignment) error {
 			err := j.own(ctx, a)
 			if errors.Is(err, ErrStopTimeout) {

@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"github.com/google/uuid"
+	"github.com/strandlog/strand/commitlog"
 )
 
 // Sink is where the effects of a projection and its checkpoint are committed together. T is what handlers write to:
@@ -62,9 +63,15 @@ func (p ID) String() string { return fmt.Sprintf("%s v%d", p.Name, p.Version) }
 // Source is the log that a projection reads. A topic that was deleted and created again has another TopicID; a log that was
 // restored from a backup has another LogID.
 type Source struct {
-	Topic   string
-	TopicID uuid.UUID
-	LogID   uuid.UUID
+	Topic      string
+	TopicID    uuid.UUID
+	LogID      uuid.UUID
+	Partitions int // how many the topic has
+}
+
+// sourceOf is a topic as a source.
+func sourceOf(t commitlog.Topic) Source {
+	return Source{Topic: t.Name, TopicID: t.ID, LogID: t.LogID, Partitions: len(t.Partitions)}
 }
 
 // Claim asks a sink for one partition of a projection.
@@ -74,6 +81,7 @@ type Claim struct {
 	Topic      string
 	TopicID    uuid.UUID
 	LogID      uuid.UUID
+	Partitions int // how many the topic has
 	Partition  int32
 	Epoch      uint64 // of the assignment; a later owner of the partition has a higher one
 }
@@ -82,7 +90,9 @@ type Claim struct {
 func (c Claim) ID() ID { return ID{Name: c.Projection, Version: c.Version} }
 
 // Source is the log that the claim belongs to.
-func (c Claim) Source() Source { return Source{Topic: c.Topic, TopicID: c.TopicID, LogID: c.LogID} }
+func (c Claim) Source() Source {
+	return Source{Topic: c.Topic, TopicID: c.TopicID, LogID: c.LogID, Partitions: c.Partitions}
+}
 
 // Mark says how far one partition is projected: the effects of all records below Next are in the sink, and of none above.
 type Mark struct {

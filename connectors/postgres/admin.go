@@ -14,6 +14,9 @@ type Admin struct{ database *database }
 // NewAdmin needs two connections of a pool.
 func NewAdmin(pool *pgxpool.Pool) *Admin { return &Admin{newDatabase(pool, nil)} }
 
+// Place implements [projections.Placed].
+func (a *Admin) Place(ctx context.Context) (string, error) { return a.database.placeOf(ctx) }
+
 // Pause implements [projections.Admin].
 func (a *Admin) Pause(ctx context.Context, p projections.ID) error {
 	if err := a.setPaused(ctx, p, true); err != nil {
@@ -41,7 +44,7 @@ func (a *Admin) SetCheckpoints(ctx context.Context, p projections.ID, next map[i
 	if err := a.known(ctx, p); err != nil {
 		return err
 	}
-	return a.database.within(ctx, func(tx pgx.Tx) error {
+	return a.database.waiting(ctx, 0, func(tx pgx.Tx) error { // for the commits under way
 		for partition, offset := range next {
 			tag, err := tx.Exec(ctx, `UPDATE strand.checkpoints SET next_offset = $4, log_epoch = 0, event_id = NULL, lane = lane + 1
 				WHERE projection = $1 AND version = $2 AND partition = $3`, p.Name, p.Version, partition, offset)

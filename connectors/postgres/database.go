@@ -30,6 +30,7 @@ type database struct {
 
 	mu      sync.Mutex
 	ready   bool          // the migrations are done
+	place   string        // empty: it was not read yet
 	changed chan struct{} // closed at the next commit of this process; nil while nobody waits
 }
 
@@ -44,6 +45,8 @@ func newDatabase(pool *pgxpool.Pool, options []Option) *database {
 const (
 	lockTimeout = 2 * time.Second  // of a claim, and of what a handler waits for
 	idleTimeout = 10 * time.Second // of a transaction whose worker does nothing
+
+	resetPatience = 30 * time.Second // of a reset
 )
 
 // check returns once that the migrations are done.
@@ -61,6 +64,27 @@ func (d *database) check(ctx context.Context) error {
 	defer d.mu.Unlock()
 	d.ready = true
 	return nil
+}
+
+// placeOf is the first part of an id that the migrations give to each database.
+func (d *database) placeOf(ctx context.Context) (string, error) {
+	if err := d.check(ctx); err != nil {
+		return "", err
+	}
+	d.mu.Lock()
+	place := d.place
+	d.mu.Unlock()
+	if place != "" {
+		return place, nil
+	}
+	var id uuid.UUID
+	if err := d.pool.QueryRow(ctx, "SELECT id FROM strand.place").Scan(&id); err != nil {
+		return "", classified(fmt.Errorf("looking up which database it is: %w", err))
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.place = id.String()[:8]
+	return d.place, nil
 }
 
 // within runs fn in a transaction that waits for no lock longer than lockTimeout.
@@ -103,8 +127,8 @@ func own(ctx context.Context, tx pgx.Tx, p projections.ID) (o owned, err error) 
 // follow has a projection version without a topic follow that of a claim. Epochs of another topic are not to be compared with those to come: they begin anew,
 // while owners of the past stay fenced by the numbers of their lanes.
 func (o owned) follow(ctx context.Context, tx pgx.Tx, c projections.Claim) error {
-	if _, err := tx.Exec(ctx, "UPDATE strand.projections SET topic = $3, topic_id = $4, log_id = $5 WHERE name = $1 AND version = $2",
-		c.Projection, c.Version, c.Topic, c.TopicID, c.LogID); err != nil {
+	if _, err := tx.Exec(ctx, "UPDATE strand.projections SET topic = $3, topic_id = $4, log_id = $5, partitions = $6 WHERE name = $1 AND version = $2",
+		c.Projection, c.Version, c.Topic, c.TopicID, c.LogID, c.Partitions); err != nil {
 		return err
 	}
 	if o.topicID == nil || *o.topicID == c.TopicID && *o.logID == c.LogID {
@@ -134,7 +158,7 @@ func (d *database) claim(ctx context.Context, c projections.Claim, create func(t
 			return err
 		})
 		said, ok := errors.AsType[*pgconn.PgError](err)
-		if !ok || said.Code != "55P03" || try > 0 {
+		if !ok || said.Code != codeLocked || try > 0 {
 			return got, err
 		}
 		if err := d.endStuck(ctx, c); err != nil {
@@ -264,7 +288,21 @@ func searchPath(p projections.ID) string { return quote(Schema(p)) + ", public" 
 
 // reset removes what a projection version has written, and fences its owners. The epochs stay, and which topic they are of.
 func (d *database) reset(ctx context.Context, p projections.ID) error {
-	err := d.within(ctx, func(tx pgx.Tx) error {
+	defer d.announce()
+	// Commits and readers hold what is to go. Whoever waits for that has later ones wait behind himself, so it does not wait long at a time.
+	for began := time.Now(); ; {
+		err := d.resetOnce(ctx, p)
+		if said, ok := errors.AsType[*pgconn.PgError](err); !ok || said.Code != codeLocked || ctx.Err() != nil {
+			return err
+		}
+		if time.Since(began) > resetPatience {
+			return fmt.Errorf("resetting projection %s: transactions hold its tables or checkpoints for longer than %v: end them, pg_stat_activity shows them, or try again: %w", p, resetPatience, err)
+		}
+	}
+}
+
+func (d *database) resetOnce(ctx context.Context, p projections.ID) error {
+	return d.within(ctx, func(tx pgx.Tx) error {
 		if _, err := own(ctx, tx, p); err != nil {
 			return err
 		}
@@ -283,8 +321,6 @@ func (d *database) reset(ctx context.Context, p projections.ID) error {
 		_, err := tx.Exec(ctx, "DROP SCHEMA "+quote(Schema(p))+" CASCADE") // with the views that show it
 		return err
 	})
-	d.announce()
-	return err
 }
 
 // announce wakes those of this process that watch.
@@ -363,7 +399,7 @@ type querier interface {
 func readCheckpoints(ctx context.Context, from querier, p projections.ID) (now projections.Checkpoints, err error) {
 	now.Partitions = map[int32]projections.Checkpoint{}
 	rows, err := from.Query(ctx, `
-		SELECT p.topic, p.topic_id, p.log_id, c.partition, c.next_offset, c.log_epoch, c.event_id, c.epoch
+		SELECT p.topic, p.topic_id, p.log_id, coalesce(p.partitions, 0), c.partition, c.next_offset, c.log_epoch, c.event_id, c.epoch
 		FROM strand.projections p LEFT JOIN strand.checkpoints c ON c.projection = p.name AND c.version = p.version
 		WHERE p.name = $1 AND p.version = $2`, p.Name, p.Version)
 	if err != nil {
@@ -373,13 +409,14 @@ func readCheckpoints(ctx context.Context, from querier, p projections.ID) (now p
 	for rows.Next() {
 		var topic *string
 		var topicID, logID, eventID *uuid.UUID
+		var partitions int
 		var partition *int32
 		var next, logEpoch, epoch *int64
-		if err := rows.Scan(&topic, &topicID, &logID, &partition, &next, &logEpoch, &eventID, &epoch); err != nil {
+		if err := rows.Scan(&topic, &topicID, &logID, &partitions, &partition, &next, &logEpoch, &eventID, &epoch); err != nil {
 			return now, classified(err)
 		}
 		if topic != nil {
-			now.Source = projections.Source{Topic: *topic, TopicID: *topicID, LogID: *logID}
+			now.Source = projections.Source{Topic: *topic, TopicID: *topicID, LogID: *logID, Partitions: partitions}
 		}
 		if partition == nil {
 			continue

@@ -22,6 +22,9 @@ const (
 	codePaused   = "ST411"
 )
 
+// codeLocked says that a lock was held for too long.
+const codeLocked = "55P03"
+
 // transientCodes are the errors of the moment, by their codes or classes.
 func transientCodes() []string {
 	return []string{
@@ -32,7 +35,8 @@ func transientCodes() []string {
 		"57014", // a statement that took too long
 		"58",    // the server's files
 		"25P03", // a transaction that was idle for too long
-		"55P03", // a lock that was held for too long
+		"25006", // it is a standby, after a failover
+		codeLocked,
 
 		codeConflict, // rows that another partition, or an operator, has changed meanwhile
 		codePaused,   // until it is resumed
@@ -62,6 +66,9 @@ func classified(err error) error {
 			return &projections.DataError{Err: err}
 		}
 		return err
+	}
+	if errors.Is(err, pgx.ErrTxCommitRollback) { // it ends as one that succeeds, but for this
+		return &projections.DataError{Err: fmt.Errorf("%w: a handler went on after an error of PostgreSQL: return it, or wrap what may fail in a savepoint (tx.Begin)", err)}
 	}
 	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting {
 		err = fmt.Errorf("%w: start PostgreSQL, or correct the address that the pool was given", err)

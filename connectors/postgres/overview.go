@@ -16,7 +16,7 @@ func (a *Admin) List(ctx context.Context) ([]projections.Overview, error) {
 	var all []projections.Overview
 	err := pgx.BeginTxFunc(ctx, a.database.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			SELECT p.name, p.version, p.topic, p.topic_id, p.log_id, p.created, p.paused, l.version IS NOT NULL, coalesce(w.waiting, 0), coalesce(w.skipped, 0)
+			SELECT p.name, p.version, p.topic, p.topic_id, p.log_id, coalesce(p.partitions, 0), p.created, p.paused, l.version IS NOT NULL, coalesce(w.waiting, 0), coalesce(w.skipped, 0)
 			FROM strand.projections p
 			LEFT JOIN strand.live l ON l.name = p.name AND l.version = p.version
 			LEFT JOIN (
@@ -38,9 +38,10 @@ func (a *Admin) List(ctx context.Context) ([]projections.Overview, error) {
 func scanOverview(row pgx.CollectableRow) (o projections.Overview, err error) {
 	var topic *string
 	var topicID, logID *uuid.UUID
-	err = row.Scan(&o.ID.Name, &o.ID.Version, &topic, &topicID, &logID, &o.Created, &o.Paused, &o.Live, &o.Waiting, &o.Skipped)
+	var partitions int
+	err = row.Scan(&o.ID.Name, &o.ID.Version, &topic, &topicID, &logID, &partitions, &o.Created, &o.Paused, &o.Live, &o.Waiting, &o.Skipped)
 	if topic != nil {
-		o.Source = projections.Source{Topic: *topic, TopicID: *topicID, LogID: *logID}
+		o.Source = projections.Source{Topic: *topic, TopicID: *topicID, LogID: *logID, Partitions: partitions}
 	}
 	return o, err
 }

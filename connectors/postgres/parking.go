@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/strandlog/strand/projections"
 )
@@ -83,9 +82,9 @@ func (l *lane) Refuse(offset int64, reason string) {
 func (l *lane) keep(b *pgx.Batch) {
 	c, change := &l.claim, l.parking
 	if n := len(change.aside); n > 0 { // some may be there already: a projection whose checkpoint was set back comes by again
-		streams, offsets, ids, types, reasons, skipped := make([]string, n), make([]int64, n), make([]uuid.UUID, n), make([]string, n), make([]*string, n), make([]bool, n)
+		streams, offsets, ids, types, reasons, skipped := make([]string, n), make([]int64, n), make([]string, n), make([]string, n), make([]*string, n), make([]bool, n)
 		for i, e := range change.aside {
-			streams[i], offsets[i], ids[i], types[i], skipped[i] = e.Stream, e.Offset, e.ID, e.Type, e.Skipped
+			streams[i], offsets[i], ids[i], types[i], skipped[i] = e.Stream, e.Offset, e.ID.String(), e.Type, e.Skipped
 			if e.Reason != "" {
 				reasons[i] = new(clean(e.Reason))
 			}

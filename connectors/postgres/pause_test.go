@@ -36,3 +36,31 @@ func TestPauseWaits(t *testing.T) {
 		t.Errorf("%d effects when it was paused: the commit under way was not waited for", n)
 	}
 }
+
+// TestSlowHandlers has an operator set checkpoints, and a rebuild clear the tables, while a commit takes longer than anybody waits for a lock at a time.
+func TestSlowHandlers(t *testing.T) {
+	store, pool := openStore(t), open(t)
+	entered := make(chan struct{}, 100)
+	p := projections.Define("slow", projections.On(func(ctx context.Context, tx pgx.Tx, _ eventstore.Recorded[numbered]) error {
+		entered <- struct{}{}
+		_, err := tx.Exec(ctx, "SELECT pg_sleep(2.5)")
+		return err
+	}))
+	sink, admin := postgres.NewSink(pool), postgres.NewAdmin(pool)
+	run(t, store, p, sink)
+	at, err := store.Append(t.Context(), "account-1", eventstore.Any, numbered{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-entered
+	if err := admin.SetCheckpoints(t.Context(), p.ID(), map[int32]int64{at.Position.Partition: 0}); err != nil {
+		t.Errorf("setting checkpoints: %v", err)
+	}
+	if _, err := store.Append(t.Context(), "account-1", eventstore.Any, numbered{2}); err != nil { // a worker with nothing to commit does not notice
+		t.Fatal(err)
+	}
+	<-entered // once more
+	if err := sink.Reset(t.Context(), p.ID()); err != nil {
+		t.Errorf("resetting: %v", err)
+	}
+}

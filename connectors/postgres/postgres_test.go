@@ -87,7 +87,25 @@ func TestSinkIsASink(t *testing.T) {
 type counter struct{ N int64 }
 
 // TestTableIsASink holds the table to the law.
-func TestTableIsASink(t *testing.T) {
+func TestTableIsASink(t *testing.T) { tableIsASink(t, open) }
+
+// TestTableIsASinkBehindAPooler prepares no statements, as poolers of connections may require.
+func TestTableIsASinkBehindAPooler(t *testing.T) {
+	tableIsASink(t, func(t *testing.T) *pgxpool.Pool {
+		t.Helper()
+		cfg := open(t).Config()
+		cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
+		pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(pool.Close)
+		return pool
+	})
+}
+
+func tableIsASink(t *testing.T, open func(*testing.T) *pgxpool.Pool) {
+	t.Helper()
 	projectionstest.Run(t, func(t *testing.T) projectionstest.Harness[*projections.Rows[counter]] {
 		pool := open(t)
 		return projectionstest.Harness[*projections.Rows[counter]]{

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -296,5 +297,32 @@ func TestNoSchema(t *testing.T) {
 	wantError(t, err, "notes v1", "brokerd migrate up")
 	if !errors.Is(err, migrations.ErrPending) {
 		t.Errorf("it is no ErrPending: %v", err)
+	}
+}
+
+// TestSwallowedError has a handler go on after an error of PostgreSQL, which then commits nothing: the event at fault is parked, and the reason says what to do.
+func TestSwallowedError(t *testing.T) {
+	store, pool := openNotes(t), open(t)
+	p := projections.Define("notes", projections.On(func(ctx context.Context, tx pgx.Tx, e eventstore.Recorded[note]) error {
+		_, _ = tx.Exec(ctx, "INSERT INTO notes VALUES ($1::text::integer)", e.Data.Text)
+		return nil
+	})).Setup(func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, "CREATE TABLE notes (n integer)")
+		return err
+	})
+	for i, text := range []string{"1", "x", "3"} {
+		if _, err := store.Append(t.Context(), fmt.Sprint("note-", i), eventstore.Any, note{text}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := projections.CatchUp(t.Context(), store, p, postgres.NewSink(pool), projections.OnError(projections.Park, 2)); err != nil {
+		t.Fatal(err)
+	}
+	parked, err := postgres.NewAdmin(pool).Parked(t.Context(), p.ID())
+	if err != nil || len(parked) != 1 || parked[0].Stream != "note-1" || !strings.Contains(parked[0].Reason, "savepoint") {
+		t.Errorf("parked are %+v, %v", parked, err)
+	}
+	if n := number(t, pool, "SELECT sum(n) FROM notes_v1.notes"); n != 4 {
+		t.Errorf("the others came to %d, want 4", n)
 	}
 }

@@ -26,6 +26,9 @@ func (s *Sink) Claim(ctx context.Context, c projections.Claim) (projections.Lane
 	return &txLane{lane{database: s.database, claim: c, number: got.lane, mark: got.mark}}, nil
 }
 
+// Place implements [projections.Placed].
+func (s *Sink) Place(ctx context.Context) (string, error) { return s.database.placeOf(ctx) }
+
 // Setup implements [projections.Sink].
 func (s *Sink) Setup(ctx context.Context, p projections.ID, fn func(pgx.Tx) error) error {
 	return s.database.setUp(ctx, p, fn)

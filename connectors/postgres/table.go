@@ -100,6 +100,9 @@ func (t *Table[Row]) create(ctx context.Context, tx pgx.Tx, p projections.ID) er
 	return showFirst(ctx, tx, p)
 }
 
+// Place implements [projections.Placed].
+func (t *Table[Row]) Place(ctx context.Context) (string, error) { return t.database.placeOf(ctx) }
+
 // Setup implements [projections.Sink]. What fn changes is written when it has returned.
 func (t *Table[Row]) Setup(ctx context.Context, p projections.ID, fn func(*projections.Rows[Row]) error) error {
 	if t.broken != nil {

@@ -63,6 +63,7 @@ type projection struct {
 	Topic      string    `json:"topic,omitempty"`  // that is projected; empty: no worker has claimed a partition yet, or none since a reset
 	TopicID    uuid.UUID `json:"topicId,omitzero"` // stays after a reset, as LogID does
 	LogID      uuid.UUID `json:"logId,omitzero"`
+	Of         int       `json:"of,omitempty"`   // partitions that the topic has
 	Logs       int       `json:"logs,omitempty"` // counts the logs that it has followed: the epochs of one say nothing of those of another
 	SetUp      bool      `json:"setUp,omitempty"`
 	Paused     bool      `json:"paused,omitempty"`     // nothing is committed
@@ -74,7 +75,7 @@ func (p *projection) source() projections.Source {
 	if p.Topic == "" {
 		return projections.Source{}
 	}
-	return projections.Source{Topic: p.Topic, TopicID: p.TopicID, LogID: p.LogID}
+	return projections.Source{Topic: p.Topic, TopicID: p.TopicID, LogID: p.LogID, Partitions: p.Of}
 }
 
 // claimed has a worker claim a partition.
@@ -87,7 +88,7 @@ func (p *projection) claimed(c projections.Claim) error {
 			Reason: fmt.Sprintf("the checkpoint belongs to topic %s (id %s, log %s), the worker reads topic %s (id %s, log %s)",
 				p.Topic, p.TopicID, p.LogID, c.Topic, c.TopicID, c.LogID)}
 	}
-	p.Topic, p.TopicID, p.LogID = c.Topic, c.TopicID, c.LogID
+	p.Topic, p.TopicID, p.LogID, p.Of = c.Topic, c.TopicID, c.LogID, c.Partitions
 	if !slices.Contains(p.Partitions, c.Partition) {
 		p.Partitions = append(p.Partitions, c.Partition)
 		slices.Sort(p.Partitions)

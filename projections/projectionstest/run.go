@@ -91,6 +91,7 @@ func theClaim(partition int32, epoch uint64) projections.Claim {
 		Topic:      "events",
 		TopicID:    uuid.UUID{0: 1, 15: 7},
 		LogID:      uuid.UUID{0: 2, 15: 7},
+		Partitions: 24,
 		Partition:  partition,
 		Epoch:      epoch,
 	}
