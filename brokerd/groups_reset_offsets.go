@@ -156,7 +156,7 @@ func (q *reset) plan(ctx context.Context, client *commitlog.Client, g commitlog.
 	}
 	for _, partition := range wanted {
 		if p := t.Partitions[partition]; p.State != commitlog.Serving {
-			return nil, failed(exitUnavailable, nil, "partition %d of topic %q is %s %s: reset the group when it serves", partition, t.Name, p.State, p.Detail)
+			return nil, failed(exitUnavailable, nil, "partition %d of topic %q is %s %s: try again when it serves", partition, t.Name, p.State, p.Detail)
 		}
 	}
 	lines := make([]resetLine, len(wanted))

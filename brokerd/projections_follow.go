@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -31,32 +32,23 @@ func follow(ctx context.Context, cmd *cobra.Command, at *modelPlace, m readModel
 	if err != nil {
 		return err
 	}
-	ends := map[int32]int64{}
-	for _, p := range first.Partitions {
-		if p.End != nil {
-			ends[p.Partition] = *p.End
-		}
-	}
-	left := func(line projectionLine) (records int64) {
-		for _, p := range line.Partitions {
-			next := int64(0)
-			if p.Next != nil {
-				next = *p.Next
-			}
-			records += max(ends[p.Partition]-next, 0)
-		}
-		return records
-	}
-	total := left(first)
-	show := newFollowing(cmd, total)
+	wait := waited{ends: map[int32]int64{}}
+	wait.look(first)
+	show := newFollowing(cmd, wait.left)
 	defer show.end()
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
+	told := ""
 	for line := first; ; {
-		records := left(line)
-		show.at(total - records)
-		if records == 0 {
+		wait.look(line)
+		show.at(wait.left)
+		if wait.left == 0 && wait.silent == nil {
 			return nil
+		}
+		if why := wait.why(line); why != told {
+			if told = why; why != "" {
+				tell(cmd, "%s", why)
+			}
 		}
 		select {
 		case <-tick.C:
@@ -69,10 +61,49 @@ func follow(ctx context.Context, cmd *cobra.Command, at *modelPlace, m readModel
 	}
 }
 
+// waited is how far a projection is from where each partition of the log ended when that was first known.
+type waited struct {
+	ends   map[int32]int64
+	left   int64          // records, of those partitions whose end is known
+	silent *projectedLine // one of those of which it is not: they do not serve
+}
+
+func (w *waited) look(line projectionLine) {
+	w.left, w.silent = 0, nil
+	for i := range line.Partitions {
+		p := &line.Partitions[i]
+		end, known := w.ends[p.Partition]
+		if !known && p.End != nil {
+			end, known = *p.End, true
+			w.ends[p.Partition] = end
+		}
+		if !known {
+			w.silent = p
+			continue
+		}
+		next := int64(0)
+		if p.Next != nil {
+			next = *p.Next
+		}
+		w.left += max(end-next, 0)
+	}
+}
+
+// why says what has to happen before anything comes nearer; empty: nothing is known to.
+func (w *waited) why(line projectionLine) string {
+	switch {
+	case line.Paused && w.left > 0:
+		return fmt.Sprintf("Projection %s v%d is paused: brokerd projections resume %s has it go on.", line.Name, line.Version, line.Name)
+	case w.left == 0 && w.silent != nil:
+		return fmt.Sprintf("Partition %d does not serve, and is waited for: %s", w.silent.Partition, cmp.Or(w.silent.Detail, "brokerd doctor says why"))
+	}
+	return ""
+}
+
 // following draws a bar with an estimate on a terminal, and writes a line now and then elsewhere.
 type following struct {
 	cmd   *cobra.Command
-	total int64
+	total int64 // as much as was ever left
 	began time.Time
 	told  time.Time
 	bar   *progressbar.ProgressBar // nil: there is no terminal
@@ -87,7 +118,13 @@ func newFollowing(cmd *cobra.Command, total int64) *following {
 	return f
 }
 
-func (f *following) at(done int64) {
+func (f *following) at(left int64) {
+	if left > f.total { // a partition serves that did not
+		if f.total = left; f.bar != nil {
+			f.bar.ChangeMax64(left)
+		}
+	}
+	done := f.total - left
 	if f.bar != nil {
 		_ = f.bar.Set64(done) // what cannot be drawn is not needed
 		return

@@ -29,6 +29,9 @@ no node answers, what the read model knows is shown without the event.
 			if err := of.check(); err != nil {
 				return err
 			}
+			if offset < 0 && cmd.Flags().Changed("offset") {
+				return misused("--offset %d is none: offsets count from 0", offset)
+			}
 			return at.use(cmd, func(ctx context.Context, m readModels) error {
 				o, err := v.find(ctx, m, args[0])
 				if err != nil {

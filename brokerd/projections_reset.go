@@ -66,6 +66,11 @@ func (q *reset) project(ctx context.Context, cmd *cobra.Command, client *commitl
 	if err != nil {
 		return err
 	}
+	for _, line := range lines {
+		if line.From == nil { // so that nothing is changed of the others either
+			return failed(exitNotFound, nil, "no worker has claimed partition %d of projection %s: start one, or name the partitions to reset with --partition", line.Partition, o.ID)
+		}
+	}
 	rows := newTable(cmd.OutOrStdout(), right("PARTITION"), right("FROM"), right("TO"), right("LAG"))
 	next := map[int32]int64{}
 	for _, line := range lines {

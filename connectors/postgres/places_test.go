@@ -59,7 +59,7 @@ func TestSeveralPlaces(t *testing.T) {
 		}
 		n := int64(0)
 		for _, row := range is.Rows {
-			n += int64(row.N)
+			n += row.N
 		}
 		if n != events {
 			t.Errorf("place %d counted %d of %d events", i, n, events)
