@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -178,7 +179,8 @@ func (w *worker[T]) parkedEvents(aside []ParkedEvent) {
 // refuse tries an event alone, as often as the policy says, and then sets it aside.
 func (w *worker[T]) refuse(ctx context.Context, d delivery, reason error) error {
 	for attempt := 1; attempt < w.options.attempts; attempt++ {
-		pause := time.NewTimer(min(pauseMin<<attempt, pauseMax))
+		long := min(pauseMin<<min(attempt, 10), pauseMax) // and a random part of it
+		pause := time.NewTimer(long/2 + rand.N(long/2))
 		select {
 		case <-pause.C:
 		case <-ctx.Done():

@@ -39,7 +39,8 @@ type Lane[T any] interface {
 	// Checkpoint is the mark of the last commit, or the zero Mark.
 	Checkpoint() Mark
 
-	// Commit calls fn at most once, before it returns, and makes its effects and the mark durable together, or neither.
+	// Commit calls fn before it returns, once or, when rows that it has read were changed meanwhile, again with newer ones; handlers that write anything
+	// elsewhere have to be ready for that. It makes its effects and the mark durable together, or neither.
 	// An error of fn is returned as it is or wrapped; nothing of the commit is kept then, and the lane can be used again.
 	// [ErrFenced] means that the partition has another owner: nothing was written and nothing ever will be by this lane.
 	//
