@@ -327,8 +327,8 @@ var modules = map[string]module{
 		why:    "the interface of traces",
 	},
 	"golang.org/x/sync": {
-		owners: []string{"bench", "commitlog", "brokerd/native", "examples/chess"},
-		why:    "bounds what waits to be sent, by weight, and games that are imported at once",
+		owners: []string{"bench", "commitlog", "connectors/table", "brokerd/native", "examples/chess"},
+		why:    "bounds what waits to be sent, by weight, and what is read or imported at once",
 	},
 	"golang.org/x/sys": {
 		owners: []string{"brokerd/engine", "bench"},

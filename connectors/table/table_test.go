@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/strandlog/strand/brokerd/broker"
+	"github.com/strandlog/strand/brokerd/brokertest"
 	"github.com/strandlog/strand/commitlog"
 	"github.com/strandlog/strand/connectors/table"
 	"github.com/strandlog/strand/eventstore"
@@ -20,7 +22,23 @@ import (
 	"github.com/strandlog/strand/projections/projectionstest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if url := os.Getenv(workerEnv); url != "" {
+		if err := work(url); err != nil {
+			fmt.Fprintln(os.Stderr, "a worker:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(brokertest.Main(m, func(m *testing.M) int {
+		code := m.Run()
+		if err := goleak.Find(); code == 0 && err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return code
+	}))
+}
 
 func start(t *testing.T) *broker.Broker {
 	t.Helper()
