@@ -24,6 +24,7 @@ type Proxy struct {
 	mu    sync.Mutex
 	armed *Cut           // nil: nothing is to be cut
 	conns map[*link]bool // nil: it is closed
+	ended chan struct{}
 	wait  sync.WaitGroup
 }
 
@@ -34,6 +35,8 @@ type Cut struct {
 	// Answered waits until the server has committed, and swallows its answer. Otherwise the connection is cut right behind the commit, which is then on
 	// its way.
 	Answered bool
+	// Frozen holds the commit back and keeps the connection, as a client that stands still in the middle of what it sends.
+	Frozen bool
 
 	done chan bool
 }
@@ -50,7 +53,7 @@ func (s *Server) Proxy(tb testing.TB) *Proxy {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p := &Proxy{server: s, dir: dir, listener: listener, conns: map[*link]bool{}}
+	p := &Proxy{server: s, dir: dir, listener: listener, conns: map[*link]bool{}, ended: make(chan struct{})}
 	p.wait.Go(p.serve)
 	tb.Cleanup(p.close)
 	return p
@@ -89,6 +92,7 @@ func (p *Proxy) close() {
 		l.close()
 	}
 	p.conns = nil
+	close(p.ended)
 	p.mu.Unlock()
 	p.wait.Wait()
 }
@@ -166,10 +170,15 @@ func (l *link) requests() error {
 				c = l.proxy.take(false)
 			}
 		case 'S':
-			if executed > 1 && !l.within.Load() { // one alone reads
+			if executed > 2 && !l.within.Load() { // a commit of rows is more statements than what reads them
 				c = l.proxy.take(true)
 			}
 			executed = 0
+		}
+		if c != nil && c.Frozen {
+			c.done <- false
+			<-l.proxy.ended
+			return errCut
 		}
 		if c != nil && c.Answered {
 			l.cut.Store(c)
