@@ -100,7 +100,7 @@ func TestFailedSyncs(t *testing.T) {
 			}
 		}
 		t.Logf("round %d: 50 appends %s after syncs worked again", round, time.Since(healed).Round(time.Millisecond))
-		d.cutPower()
+		d.cutPower(p)
 		p.kill(t)
 		stop()
 		group.Wait()
