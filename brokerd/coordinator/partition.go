@@ -288,9 +288,7 @@ func (p *partition) serve(ctx context.Context) error {
 		p.gather()
 		now := time.Now()
 		if now.Sub(last) > idleMax {
-			if err := p.state.Restarted(now, 0); err != nil {
-				return fmt.Errorf("%w: %w", errCorrupt, err)
-			}
+			p.state.Woke(now)
 		}
 		last = now
 		if err := p.settle(now); err != nil {

@@ -64,22 +64,28 @@ func (c *Coordinator) Apply(r Record) error {
 	return nil
 }
 
-// Restarted ends a replay: end is the offset at which the next record will be appended. Every member has its timeouts in full from now on. It may
-// be called again when the coordinator was not driven for a while, and the members could not be heard.
+// Restarted ends a replay: end is the offset at which the next record will be appended. Every member has its timeouts in full from now on.
 //
 // Errors: [ErrCorrupt].
 func (c *Coordinator) Restarted(now time.Time, end int64) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(c.groups)) {
-		g := c.groups[name]
-		if err := g.check(); err != nil {
-			errs = append(errs, err)
-			continue
-		}
+		errs = append(errs, c.groups[name].check())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	c.end = end
+	c.Woke(now)
+	return nil
+}
+
+// Woke says that the coordinator was not driven for a while, and the members could not be heard: they have their timeouts in full from now on. Turns may be
+// open.
+func (c *Coordinator) Woke(now time.Time) {
+	for _, g := range c.groups {
 		g.restart(now)
 	}
-	c.end = max(c.end, end)
-	return errors.Join(errs...)
 }
 
 // Decide takes a turn of a group: the requests that wait, in the order in which they arrived, and then whoever was not heard for too long. It

@@ -33,7 +33,7 @@ import (
 //	hold                        the next turns stay open
 //	store G, drop G             end an open turn
 //	failover                    another coordinator reads the log; open turns are lost
-//	restarted                   the coordinator was not driven for a while
+//	woke                        the coordinator was not driven for a while
 //	describe G, offsets G, list, deadline G
 var rewrite = flag.Bool("rewrite", false, "write the results into the scripts")
 
@@ -220,8 +220,8 @@ func (s *script) command(f *fields) {
 			s.t.Fatalf("after the failover:\n%sinstead of\n%s", after, before)
 		}
 		s.c, s.hold, s.open = c, false, map[string]Decision{}
-	case "restarted":
-		f.must(s.c.Restarted(s.now, s.log.end()))
+	case "woke":
+		s.c.Woke(s.now)
 	case "deadline":
 		if at := s.c.Deadline(f.word(1)); !at.IsZero() {
 			s.say("in %v", at.Sub(s.now))
