@@ -132,9 +132,14 @@ func (c *Core) expect(a *Append, f *flight, key string, expected int64) (met boo
 	if err != nil || newest == expected {
 		return err == nil, err
 	}
-	c.attachOrReply(seq, f, a, wire.AppendResult{
+	r := wire.AppendResult{
 		Code: wire.Conflict, Actual: newest - 1, Detail: fmt.Sprintf("the newest record of key %q is at offset %d, expected %d", key, newest-1, expected-1),
-	})
+	}
+	if expected > newest { // another sequencer may know better, as in refused
+		f.attach(a, r)
+	} else {
+		c.attachOrReply(seq, f, a, r)
+	}
 	return false, nil
 }
 

@@ -59,6 +59,8 @@ type batchOp struct {
 	number     int32
 	partition  int32
 	bytes      []byte
+	keys       []string // of its records
+	expects    []unchanged
 	epoch      uint64 // of the session that it was sent to last, 0: none
 	since      uint64 // of the first session that it was sent to without an outcome, 0: none
 	early      uint64 // the producer says that it was so many epochs before
@@ -74,6 +76,7 @@ type batchRequest struct {
 	session uint64
 	ops     []*batchOp
 	since   []uint64
+	told    []map[string]int64 // the newest of keys by what was acknowledged when it arrived
 	results []wire.AppendResult
 	left    int
 }
@@ -207,6 +210,7 @@ func (c *batchCluster) send(p *modelProducer, fresh func(p *modelProducer) *batc
 	}
 	for len(p.again) == 0 && batches > 0 || len(p.again) > 0 && len(p.again) < batches && p.again[0].epoch == 0 {
 		o := fresh(p)
+		c.truth.expects[producerSequence{o.producer, uint64(o.number)}] = o.expects
 		p.again, c.ops = append(p.again, o), append(c.ops, o)
 	}
 	if len(p.again) == 0 {
@@ -287,7 +291,17 @@ func (c *batchCluster) arrive(k int) {
 		return
 	}
 	for n, o := range r.ops {
-		b, err := newBatch(c.kind, testLayout, o.producer, &wire.ProduceBatch{Partition: o.partition, Since: r.since[n], Batch: o.bytes})
+		told := map[string]int64{}
+		p := &wire.ProduceBatch{Partition: o.partition, Since: r.since[n], Batch: o.bytes}
+		for k, e := range o.expects {
+			if told[e.key] = c.told(e.key); k == 0 && e.key == o.keys[0] {
+				p.Expected = []int64{e.newest}
+				continue
+			}
+			p.Unchanged = append(p.Unchanged, wire.Unchanged{Key: []byte(e.key), Newest: e.newest})
+		}
+		r.told = append(r.told, told)
+		b, err := newBatch(c.kind, testLayout, o.producer, p)
 		if err != nil {
 			c.check(err)
 			return
@@ -298,6 +312,40 @@ func (c *batchCluster) arrive(k int) {
 		})
 	}
 	c.drain(i)
+}
+
+// told is the newest offset plus 1 of a key, by what was acknowledged.
+func (c *batchCluster) told(key string) (newest int64) {
+	for _, o := range c.ops {
+		if !o.done || o.result.Code != wire.OK {
+			continue
+		}
+		for i, k := range o.keys {
+			if k == key {
+				newest = max(newest, o.result.Writes[0].FirstOffset+int64(i)+1)
+			}
+		}
+	}
+	return newest
+}
+
+// checkConflict holds a conflict against the log. One with a newer record is final at once, and need not be the newest; every other must have seen what was
+// acknowledged.
+func (c *batchCluster) checkConflict(tag *batchTag, r *wire.AppendResult) {
+	o := tag.request.ops[tag.index]
+	slot, _ := testLayout.Slot(o.partition)
+	for _, e := range o.expects {
+		newest, told, actual := int64(0), tag.request.told[tag.index][e.key], r.Actual+1
+		if at := c.truth.newest[e.key]; at != nil {
+			newest = at.Offset + 1
+		}
+		switch {
+		case actual == e.newest || actual > newest: // of another key
+		case actual > e.newest, actual >= told, actual == 0 && told <= c.truth.state.Starts[slot]:
+			return
+		}
+	}
+	c.check(fmt.Errorf("batch %d of producer %d, which expects %v, was answered %s; when it arrived %v were acknowledged", o.number, o.producer, o.expects, r.Detail, tag.request.told[tag.index]))
 }
 
 func (c *batchCluster) answer(i int, a Reply) {
@@ -315,6 +363,9 @@ func (c *batchCluster) answer(i int, a Reply) {
 	}
 	c.count["answered "+a.Result.Code.String()]++
 	tag.request.results[tag.index] = a.Result
+	if a.Result.Code == wire.Conflict {
+		c.checkConflict(tag, &a.Result)
+	}
 	if a.Result.Code == wire.Unknown && c.nodes[i].core.Phase() == Serving {
 		tag.request.ops[tag.index].untold = true
 	}

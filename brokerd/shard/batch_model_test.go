@@ -42,7 +42,13 @@ func TestBatchModel(t *testing.T) {
 			return rapid.IntRange(0, n-1).Draw(t, "index")
 		}
 		node := func(t *rapid.T) int { return index(t, len(c.nodes)) }
-		fresh := func(p *modelProducer) *batchOp { return drawBatch(t, p, &keys) }
+		fresh := func(p *modelProducer) *batchOp {
+			o := drawBatch(t, p, &keys)
+			if c.kind == wire.KindTable {
+				o.expects = c.drawExpected(t, o, &keys)
+			}
+			return o
+		}
 		t.Repeat(map[string]func(*rapid.T){
 			"send": func(t *rapid.T) {
 				c.send(c.producers[index(t, len(c.producers))], fresh, rapid.IntRange(1, 3).Draw(t, "batches"))
@@ -219,7 +225,7 @@ func TestBatchModel(t *testing.T) {
 		}
 	})
 	t.Logf("outcomes: %v", stats)
-	for _, name := range []string{"void", "indefinite", "forgotten", "answered out of order", "duplicate", "stored", "begun at a snapshot", "cut", "snapshot ok", "move ok", "move conflict"} {
+	for _, name := range []string{"void", "indefinite", "forgotten", "answered out of order", "duplicate", "stored", "begun at a snapshot", "cut", "snapshot ok", "move ok", "move conflict", "conflict"} {
 		if stats[name] == 0 {
 			t.Errorf("no schedule led to %q: the model does not reach what it is for", name)
 		}
@@ -278,8 +284,23 @@ func drawBatch(t *rapid.T, p *modelProducer, keys *[3][]string) *batchOp {
 		if rapid.IntRange(0, 3).Draw(t, "delete") == 0 {
 			r.value = tombstone
 		}
-		records = append(records, r)
+		records, o.keys = append(records, r), append(o.keys, r.key)
 	}
 	o.bytes = batchOf(p.id, p.last, rapid.SampledFrom([]recordbatch.Codec{recordbatch.None, recordbatch.Snappy}).Draw(t, "codec"), records...)
 	return o
+}
+
+// drawExpected draws what a batch expects to be the newest records of its first key, and of another: often what they are.
+func (c *batchCluster) drawExpected(t *rapid.T, o *batchOp, keys *[3][]string) (expects []unchanged) {
+	for _, key := range []string{o.keys[0], rapid.SampledFrom(keys[o.partition]).Draw(t, "other key")} {
+		if rapid.Bool().Draw(t, "expects nothing") {
+			continue
+		}
+		newest := int64(0)
+		if at := c.truth.newest[key]; at != nil {
+			newest = at.Offset + 1
+		}
+		expects = append(expects, unchanged{key, max(0, newest+rapid.SampledFrom([]int64{0, 0, 0, -1, 1}).Draw(t, "beside"))})
+	}
+	return expects
 }

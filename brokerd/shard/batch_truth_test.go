@@ -19,6 +19,7 @@ type batchTruth struct {
 	state   State
 	states  []State // after each message
 	batches map[producerSequence]storedAt
+	expects map[producerSequence][]unchanged // what the batches ask for
 	newest  map[string]*recordbatch.Record
 	last    map[[2]uint64]uint64 // newest number of a producer in a partition
 	void    int
@@ -32,7 +33,7 @@ type storedAt struct {
 }
 
 func newBatchTruth(kind string) *batchTruth {
-	return &batchTruth{kind: kind, batches: map[producerSequence]storedAt{}, newest: map[string]*recordbatch.Record{}, last: map[[2]uint64]uint64{}}
+	return &batchTruth{kind: kind, batches: map[producerSequence]storedAt{}, expects: map[producerSequence][]unchanged{}, newest: map[string]*recordbatch.Record{}, last: map[[2]uint64]uint64{}}
 }
 
 // take reads the next message and checks what must hold of every log.
@@ -84,6 +85,11 @@ func (t *batchTruth) entry(e *FrameEntry, epoch uint64) error {
 				return fmt.Errorf("batch %d of producer %d follows batch %d", id.sequence, id.producer, t.last[lane])
 			}
 			t.last[lane] = id.sequence
+			for _, x := range t.expects[id] {
+				if !t.met(e.Partition, x) {
+					return fmt.Errorf("batch %d of producer %d is stored, and expects %+v: the newest is %+v", id.sequence, id.producer, x, t.newest[x.key])
+				}
+			}
 		}
 		for r, err := range b.Records() {
 			if err != nil {
@@ -99,6 +105,16 @@ func (t *batchTruth) entry(e *FrameEntry, epoch uint64) error {
 		return fmt.Errorf("%d records, the header says %d", next-e.Base, e.Count)
 	}
 	return nil
+}
+
+// met tells whether the newest record of a key is the one that a batch expects. One that was cut away may be known or not.
+func (t *batchTruth) met(partition int32, x unchanged) bool {
+	at := t.newest[x.key]
+	if at == nil {
+		return x.newest == 0
+	}
+	slot, _ := testLayout.Slot(partition)
+	return x.newest == at.Offset+1 || x.newest == 0 && at.Offset < t.state.Starts[slot]
 }
 
 // keepsLive checks that no key of a table has lost its value to a start.

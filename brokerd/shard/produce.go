@@ -89,7 +89,7 @@ func (s *Shard) Get(ctx context.Context, req wire.GetRequest, room Room) wire.Ge
 		}
 		r := wire.GetResponse{Epoch: at.Epoch}
 		if at.Next[slot] < req.MinOffset {
-			r.Code = wire.Stale
+			r.Code, r.Detail = behind(at.Next[slot], req.MinOffset)
 			return r
 		}
 		newest, err := s.store.newest(req.Partition, string(req.Key))

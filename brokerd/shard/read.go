@@ -120,6 +120,11 @@ func take(ctx context.Context, room Room, bytes int) error {
 	return room(ctx, bytes)
 }
 
+// behind is the refusal of a read by somebody who has seen more.
+func behind(end, seen int64) (wire.Code, string) {
+	return wire.Stale, fmt.Sprintf("the partition ends at offset %d here, and its reader has seen it end at %d", end, seen)
+}
+
 // Fetch answers with stored batches of a partition, read into the memory that scratch points to, which it may replace (nil: new memory). It waits up to
 // the request's bound for the first record beyond the end.
 func (s *Shard) Fetch(ctx context.Context, req wire.FetchRequest, room Room, scratch *[]byte) wire.FetchResponse {
@@ -137,7 +142,7 @@ func (s *Shard) Fetch(ctx context.Context, req wire.FetchRequest, room Room, scr
 	r := wire.FetchResponse{Epoch: at.Epoch, Start: at.Starts[slot], HighWatermark: at.Next[slot]}
 	switch {
 	case at.Next[slot] < req.MinOffset:
-		r.Code = wire.Stale
+		r.Code, r.Detail = behind(at.Next[slot], req.MinOffset)
 		return r
 	case req.Offset < r.Start || req.Offset > at.Next[slot]:
 		r.Code = wire.OffsetRange
@@ -201,7 +206,7 @@ func (s *Shard) Stream(ctx context.Context, req wire.StreamRequest, room Room) w
 	}
 	r := wire.StreamResponse{Epoch: at.Epoch}
 	if at.Next[slot] < req.MinOffset {
-		r.Code = wire.Stale
+		r.Code, r.Detail = behind(at.Next[slot], req.MinOffset)
 		return r
 	}
 	if err := s.collect(req, at.Next[slot], &r); err != nil {
