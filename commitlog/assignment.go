@@ -4,7 +4,6 @@ import (
 	"context"
 	"sync"
 
-	"github.com/google/uuid"
 	"github.com/strandlog/strand/internal/wire"
 )
 
@@ -15,10 +14,9 @@ type Assignment struct {
 	Epoch     uint64 // above that of every earlier assignment of the partition in the group, for ever: sinks fence by it
 	Offset    int64  // of the next record, as the group committed it; NoOffset: nothing is committed
 
-	member uuid.UUID
-	end    context.CancelFunc
-	ctx    context.Context //nolint:containedctx // it tells whether end was called
-	err    error           // what the work returned; read after it has ended
+	end context.CancelFunc
+	ctx context.Context //nolint:containedctx // it tells whether end was called
+	err error           // what the work returned; read after it has ended
 
 	// Of the member's goroutine.
 	committed int64

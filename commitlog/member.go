@@ -55,8 +55,9 @@ func (cfg MemberConfig) check(group string) error {
 // the others, too. Its own errors are ErrInstanceTaken, ErrInvalid, ErrGroupLimit, ErrStopTimeout, ErrClosed and, when the group is out of reach from
 // the start, ErrUnavailable; later it goes on until the group answers again.
 //
-// A member that was not heard for its session timeout has lost its partitions. It learns of it when it is heard again, and its work goes on until
-// then: whatever that commits is refused.
+// A member that was not heard for its session timeout has lost its partitions, and so has one whose work on a partition that is to move does not end within
+// the rebalance timeout. It learns of it when it is heard again, and its work goes on until then: whatever that commits is refused. It joins the group anew
+// when all its work has ended.
 func (c *Client) Share(ctx context.Context, group string, topics []Topic, cfg MemberConfig, work func(ctx context.Context, a *Assignment) error) error {
 	if err := cfg.check(group); err != nil {
 		return err
@@ -84,7 +85,8 @@ type member struct {
 
 	id    uuid.UUID // a new one for each membership
 	share *wire.GroupShare
-	held  map[wire.GroupPartition]*Assignment // on which work goes on, also of earlier memberships
+	begun map[wire.GroupPartition]uint64      // newest epoch under which work was begun in this membership
+	held  map[wire.GroupPartition]*Assignment // on which work goes on
 	ended chan *Assignment                    // whose work has returned
 
 	joined bool // it was heard once
@@ -93,19 +95,27 @@ type member struct {
 // run joins the group, again and again, as a new member whenever the group has lost the one before.
 func (m *member) run(ctx context.Context) error {
 	for {
-		err := m.attend(ctx)
-		if !errors.Is(err, errMembership) {
+		if err := m.attend(ctx); !errors.Is(err, errMembership) {
 			return err
 		}
+		m.share = nil
 		for _, a := range m.held {
 			a.end()
+		}
+		for len(m.held) > 0 { // as a member it would be given partitions that it cannot begin
+			select {
+			case a := <-m.ended:
+				_ = m.forget(a)
+			case <-ctx.Done():
+				return m.stop(ctx, nil)
+			}
 		}
 	}
 }
 
 // attend is one membership. It ends with errMembership, while work may still go on, or when no work goes on any more.
 func (m *member) attend(ctx context.Context) error {
-	m.id, m.share = uuid.New(), nil
+	m.id, m.share, m.begun = uuid.New(), nil, map[wire.GroupPartition]uint64{}
 	p := &pulse{member: m}
 	defer func() { p.stop() }()
 	if err := m.join(ctx); err != nil {
@@ -196,14 +206,14 @@ func (m *member) adopt(ctx context.Context) {
 		mine[s.GroupPartition] = s
 	}
 	for at, a := range m.held {
-		if s, ok := mine[at]; !ok || s.Epoch != a.Epoch || a.member != m.id {
+		if s, ok := mine[at]; !ok || s.Epoch != a.Epoch {
 			a.end()
 		}
 	}
 	for at, s := range mine {
 		t, known := m.topics[at.Topic]
-		if m.held[at] != nil || !known || int(at.Partition) >= len(t.Partitions) {
-			continue // of the former it begins when that has ended; what it has not asked for it is never given
+		if m.held[at] != nil || s.Epoch <= m.begun[at] || !known || int(at.Partition) >= len(t.Partitions) {
+			continue // of the first it begins when that has ended; what it has stopped it never takes up again; what it has not asked for it is never given
 		}
 		m.begin(ctx, t, s)
 	}
@@ -211,8 +221,8 @@ func (m *member) adopt(ctx context.Context) {
 
 func (m *member) begin(ctx context.Context, t Topic, s wire.GroupStart) {
 	ctx, end := context.WithCancel(ctx)
-	a := &Assignment{Topic: t, Partition: s.Partition, Epoch: s.Epoch, Offset: s.Offset, member: m.id, end: end, ctx: ctx, next: s.Offset, committed: s.Offset}
-	m.held[s.GroupPartition] = a
+	a := &Assignment{Topic: t, Partition: s.Partition, Epoch: s.Epoch, Offset: s.Offset, end: end, ctx: ctx, next: s.Offset, committed: s.Offset}
+	m.held[s.GroupPartition], m.begun[s.GroupPartition] = a, s.Epoch
 	go func() {
 		a.err = m.work(ctx, a)
 		m.ended <- a
@@ -226,11 +236,16 @@ func (m *member) forget(a *Assignment) error {
 	return a.err
 }
 
-// released lists what the member was asked to give up, and has stopped.
+// released lists what the member was asked to give up, and has stopped, and what it has stopped because a commit was refused.
 func (m *member) released() (all []wire.GroupAssignment) {
 	for _, r := range m.share.Revoked {
 		if m.held[r.GroupPartition] == nil {
 			all = append(all, r)
+		}
+	}
+	for _, s := range m.share.Assigned {
+		if m.held[s.GroupPartition] == nil && m.begun[s.GroupPartition] == s.Epoch {
+			all = append(all, s.GroupAssignment)
 		}
 	}
 	return all
@@ -241,9 +256,6 @@ func (m *member) flush(ctx context.Context) error {
 	request := &wire.GroupCommit{Member: m.id, Instance: m.cfg.Instance, Epoch: m.share.Epoch}
 	var of []*Assignment
 	for _, a := range m.held {
-		if a.member != m.id {
-			continue
-		}
 		if o, ok := a.commit(); ok {
 			request.Offsets, of = append(request.Offsets, o), append(of, a)
 		}

@@ -488,6 +488,83 @@ func TestGroupStopTimeout(t *testing.T) {
 	}
 }
 
+// TestGroupWorkHangs has a function go on although its partition is to move. Another member has its partitions after the rebalance timeout, and keeps them until
+// the function has returned.
+func TestGroupWorkHangs(t *testing.T) {
+	client, topic := numbered(t, 400)
+	s, hung, release := newSeen(), make(chan struct{}), make(chan struct{})
+	hang := sync.OnceFunc(func() {
+		close(hung)
+		<-release
+	})
+	member := commitlog.Member(commitlog.MemberConfig{RebalanceTimeout: time.Second})
+	stopFirst := joined(t, client, "dashboard", func(ctx context.Context, p *commitlog.Partition[int]) error {
+		err := consume(s)(ctx, p)
+		hang()
+		return err
+	}, member)
+	s.await(t, 400)
+	stopSecond := joined(t, client, "dashboard", consume(s), member)
+	<-hung
+	awaitGroup(t, client, "dashboard", func(g commitlog.Group) bool {
+		return g.Size == 1 && len(g.Members[0].Assigned) == groupPartitions && len(g.Members[0].Revoked) == 0
+	})
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for n := 400; n < 800; n += 20 { // for long enough to take partitions back
+		send(t, client, topic, n, n+20)
+		s.await(t, n+20)
+		<-tick.C
+	}
+	close(release)
+	awaitGroup(t, client, "dashboard", func(g commitlog.Group) bool {
+		return g.Size == 2 && len(g.Members[0].Assigned) == groupPartitions/2 && len(g.Members[1].Assigned) == groupPartitions/2
+	})
+	if err := errors.Join(stopFirst(), stopSecond()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestGroupBeginsOnce takes partitions away from a member so that its commits are refused before it is told: it begins no assignment a second time.
+func TestGroupBeginsOnce(t *testing.T) {
+	client, topic := numbered(t, 1000)
+	type assignment struct {
+		partition int32
+		epoch     uint64
+	}
+	begun := make(chan assignment, 1000)
+	s := newSeen()
+	stop := joined(t, client, "dashboard", func(ctx context.Context, p *commitlog.Partition[int]) error {
+		begun <- assignment{p.Partition, p.Epoch}
+		return consume(s)(ctx, p)
+	}, commitlog.Member(commitlog.MemberConfig{CommitInterval: time.Millisecond}))
+	back := make([]commitlog.GroupOffset, groupPartitions)
+	for p := range back {
+		back[p] = commitlog.GroupOffset{Topic: topic.ID, Partition: int32(p)}
+	}
+	times, newest, reset := map[assignment]int{}, map[int32]uint64{}, 0
+	for deadline := time.After(30 * time.Second); reset < 200; {
+		select {
+		case a := <-begun:
+			if times[a]++; times[a] > 1 {
+				t.Fatalf("partition %d was begun under epoch %d a second time, after %d resets", a.partition, a.epoch, reset)
+			}
+			if newest[a.partition] = a.epoch; a.partition != int32(reset%groupPartitions) {
+				continue
+			}
+			if err := client.ResetOffsets(t.Context(), "dashboard", back, true); err != nil {
+				t.Fatal(err)
+			}
+			reset++
+		case <-deadline:
+			t.Fatalf("no partition was begun after %d resets: %v", reset, newest)
+		}
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestNoGroupsYet asks for groups where there never was one: that makes nothing.
 func TestNoGroupsYet(t *testing.T) {
 	client := start(t, broker.Config{}).Client()
