@@ -93,6 +93,8 @@ func (b *scriptedBroker) elect(shard int) {
 	b.topic.Shard[shard].Session += 1000
 }
 
+func (b *scriptedBroker) local(question string) string { return question }
+
 func (b *scriptedBroker) payloadBytesMax() int {
 	if b.max > 0 {
 		return b.max

@@ -161,6 +161,10 @@ func (c *Client) askCatalogue(ctx context.Context, subject string, req wire.Topi
 	if err != nil {
 		return resp, &InvalidError{Reason: err.Error()}
 	}
+	switch subject {
+	case wire.SubjectTopicDescribe, wire.SubjectTopicList, wire.SubjectCluster:
+		subject = c.conn.local(subject)
+	}
 	reply, err := c.ask(ctx, subject, payload, c.cfg.RequestTimeout)
 	if err != nil {
 		return resp, err

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/nats-io/nats.go"
+	"github.com/strandlog/strand/internal/wire"
 )
 
 // transport is all that the client needs of a connection. Tests put a scripted broker in its place.
@@ -18,6 +19,8 @@ type transport interface {
 	start(subject string, payload []byte) func(ctx context.Context) ([]byte, error)
 	// publish sends payload and waits for no answer. An error says that it was not sent.
 	publish(subject string, payload []byte) error
+	// local is where the node that the connection leads to answers a question; it may be another one's by the time that it is asked, who does not answer it.
+	local(question string) string
 	payloadBytesMax() int
 	url() string
 	close()
@@ -101,6 +104,10 @@ func (c *connection) publish(subject string, payload []byte) error {
 		return fmt.Errorf("%w: %w", errUndelivered, err)
 	}
 	return nil
+}
+
+func (c *connection) local(question string) string {
+	return wire.NodeSubject(question, c.nc.ConnectedServerId())
 }
 
 func (c *connection) payloadBytesMax() int { return int(c.nc.MaxPayload()) }

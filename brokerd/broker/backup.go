@@ -161,7 +161,7 @@ func describeTopics(ctx context.Context, nc *nats.Conn) ([]wire.TopicInfo, error
 	}
 	ctx, cancel := context.WithTimeout(ctx, backupRequestMax)
 	defer cancel()
-	reply, err := nc.RequestWithContext(ctx, wire.SubjectTopicList, request)
+	reply, err := nc.RequestWithContext(ctx, wire.NodeSubject(wire.SubjectTopicList, nc.ConnectedServerId()), request)
 	if err != nil {
 		return nil, fmt.Errorf("asking for the topics: %w", err)
 	}

@@ -79,7 +79,7 @@ func fetchSubject(t *testing.T, url, topic string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	msg, err := nc.Request(wire.SubjectTopicDescribe, question, 10*time.Second)
+	msg, err := nc.Request(wire.NodeSubject(wire.SubjectTopicDescribe, nc.ConnectedServerId()), question, 10*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}

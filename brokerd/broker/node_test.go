@@ -294,7 +294,7 @@ func TestGarbage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := nc.Request(wire.SubjectTopicDescribe, request, 5*time.Second)
+	answer, err := nc.Request(wire.NodeSubject(wire.SubjectTopicDescribe, nc.ConnectedServerId()), request, 5*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,7 +304,8 @@ func TestGarbage(t *testing.T) {
 	session := list.Topics[0].Shard[0].Session
 	bombs := [][]byte{nil, {0}, {1}, []byte("garbage"), {1, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}, make([]byte, 1<<20)}
 	for _, subject := range []string{
-		wire.SubjectTopicCreate, wire.SubjectTopicDescribe, wire.SubjectTopicDelete, wire.SubjectTopicList, wire.SubjectTopicAlter,
+		wire.SubjectTopicCreate, wire.SubjectTopicDelete, wire.SubjectTopicAlter,
+		wire.NodeSubject(wire.SubjectTopicDescribe, nc.ConnectedServerId()), wire.NodeSubject(wire.SubjectTopicList, nc.ConnectedServerId()),
 		wire.ShardSubject(wire.VerbAppend, topic.ID, 0, session),
 		wire.ShardSubject(wire.VerbFetch, topic.ID, 0, session),
 		wire.ShardSubject(wire.VerbStream, topic.ID, 0, session),

@@ -55,7 +55,7 @@ func newShardSession(t *testing.T, url string, topic commitlog.Topic, shard int)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := nc.Request(wire.SubjectTopicDescribe, payload, 10*time.Second)
+	m, err := nc.Request(wire.NodeSubject(wire.SubjectTopicDescribe, nc.ConnectedServerId()), payload, 10*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}

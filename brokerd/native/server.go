@@ -120,13 +120,11 @@ func NewServer(ctx context.Context, cfg Config) *Server {
 	return s
 }
 
-// nodesQueue has one node of a cluster answer what any of them can, the nearest first.
-const nodesQueue = "nodes"
-
 // Serve begins to answer questions about topics, which any node of a cluster can.
 func (s *Server) Serve(c Catalogue) error {
 	for subject, handle := range map[string]handler{wire.SubjectTopicDescribe: describe, wire.SubjectTopicList: list, wire.SubjectCluster: nodes} {
-		sub, err := s.cfg.Reads.QueueSubscribe(subject, nodesQueue, s.catalogue(c, handle))
+		subject = wire.NodeSubject(subject, s.cfg.Reads.ConnectedServerId())
+		sub, err := s.cfg.Reads.Subscribe(subject, s.catalogue(c, handle))
 		if err != nil {
 			return fmt.Errorf("subscribing to %s: %w", subject, err)
 		}

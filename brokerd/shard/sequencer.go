@@ -83,7 +83,7 @@ func (s *Shard) run(ctx context.Context, ready chan<- error) {
 			}
 		}
 		if s.core.InFlight() > 0 {
-			wait = max(s.cfg.PublishTimeout-time.Since(s.published), 0)
+			wait = max(s.cfg.PublishTimeout-time.Since(s.progress), 0)
 		}
 		space := s.turn()
 		timer.Reset(wait)
@@ -91,7 +91,7 @@ func (s *Shard) run(ctx context.Context, ready chan<- error) {
 		case <-s.wake:
 		case <-space:
 		case <-timer.C:
-			if s.core.InFlight() > 0 && time.Since(s.published) >= s.cfg.PublishTimeout {
+			if s.core.InFlight() > 0 && time.Since(s.progress) >= s.cfg.PublishTimeout {
 				s.cfg.Logger.Warn("the engine did not answer a publish in time", "timeout", s.cfg.PublishTimeout)
 				s.core.Failed(s.sessionID)
 			}
@@ -117,6 +117,7 @@ func (s *Shard) input() {
 			s.cfg.Logger.Warn("a publish failed", "session", a.session, "seq", a.Intended, "error", a.Err)
 			s.core.Failed(a.session)
 		default:
+			s.progress = time.Now()
 			s.stopped(s.core.Acked(a.session, a.Intended, a.Seq))
 		}
 	}
@@ -144,8 +145,10 @@ func (s *Shard) flush() {
 	for _, r := range replies {
 		s.answer(r)
 	}
+	if len(publish) > 0 && s.core.InFlight() <= len(publish) { // nothing was under way
+		s.progress = time.Now()
+	}
 	for _, p := range publish {
-		s.published = time.Now()
 		if err := s.session.Publish(p.Seq, p.Data); err != nil {
 			s.ack(p.Session, Ack{Intended: p.Seq, Err: err})
 		}

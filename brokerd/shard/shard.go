@@ -113,8 +113,8 @@ type Shard struct {
 	// Of the sequencer's goroutine.
 	session    Session // nil while there is none
 	sessionID  uint64
-	open       bool // Opened was called for the session, Closed not yet
-	published  time.Time
+	open       bool      // Opened was called for the session, Closed not yet
+	progress   time.Time // when the engine last stored a frame, or had none to store
 	anchored   bool      // the log was compared with the index's watermark
 	shortSince time.Time // the log is said to end before what was acknowledged, zero: it is not
 	draining   bool      // no session opens any more
