@@ -41,7 +41,7 @@ The events of a versioned topic are shown better by brokerd events tail.
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: s.completeTopics(),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if q.group != "" {
+			if cmd.Flags().Changed("group") {
 				if err := q.checkMembership(); err != nil {
 					return err
 				}

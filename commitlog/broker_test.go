@@ -33,6 +33,7 @@ type scriptedBroker struct {
 	produce   func(req wire.ProduceRequest) (wire.ProduceResponse, error) // nil: store
 	get       func(req wire.GetRequest) (wire.GetResponse, error)
 	delete    func(req wire.DeleteBeforeRequest) (wire.DeleteBeforeResponse, error)
+	group     func(req wire.GroupRequest) (wire.GroupResponse, error)
 
 	produces  []wire.ProduceRequest // all that came, whatever became of them
 	published int                   // of those, the ones that nobody waits for
@@ -200,6 +201,16 @@ func (b *scriptedBroker) answer(ctx context.Context, subject string, payload []b
 		}
 		resp, err := b.get(req)
 		return resp.AppendTo(nil), err
+	case wire.VerbGroup:
+		var req wire.GroupRequest
+		if err := req.Decode(payload); err != nil {
+			return nil, err
+		}
+		resp, err := b.group(req)
+		if err != nil {
+			return nil, err
+		}
+		return resp.AppendTo(nil)
 	default:
 		var req wire.DeleteBeforeRequest
 		if err := req.Decode(payload); err != nil {
@@ -215,7 +226,7 @@ func (b *scriptedBroker) parse(subject string) (verb string, shard int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, s := range b.topic.Shard {
-		for _, verb := range []string{wire.VerbAppend, wire.VerbFetch, wire.VerbStream, wire.VerbProduce, wire.VerbGet, wire.VerbDeleteBefore} {
+		for _, verb := range []string{wire.VerbAppend, wire.VerbFetch, wire.VerbStream, wire.VerbProduce, wire.VerbGet, wire.VerbDeleteBefore, wire.VerbGroup} {
 			if s.State == wire.ShardServing && subject == wire.ShardSubject(verb, b.topic.ID, s.Shard, s.Session) {
 				return verb, s.Shard
 			}

@@ -21,10 +21,10 @@ var (
 	errMembership = errors.New("commitlog: the member is not in the group any more")
 )
 
-// GroupError is a refusal of a group's coordinator: what was asked for had no effect.
+// GroupError is a refusal of a group's coordinator: what was asked for had no effect, unless the kind is ErrIndefinite.
 type GroupError struct {
 	Group  string
-	Kind   error // one of the identities above, or ErrInvalid
+	Kind   error // one of the identities above, ErrInvalid or ErrIndefinite
 	Reason string
 }
 

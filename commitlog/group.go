@@ -63,7 +63,7 @@ func (c *Client) Groups(ctx context.Context) ([]Group, error) {
 	}
 	var all []Group
 	for p := range t.Partitions {
-		r, err := c.askCoordinator(ctx, t, int32(p), wire.GroupRequest{List: true}, "listing groups", c.cfg.ReadTimeout)
+		r, err := c.askCoordinator(ctx, t, int32(p), wire.GroupRequest{List: true}, "listing groups", c.cfg.ReadTimeout, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -77,7 +77,7 @@ func (c *Client) Groups(ctx context.Context) ([]Group, error) {
 
 // Group describes a consumer group: ErrUnknownGroup when there is none of that name.
 func (c *Client) Group(ctx context.Context, name string) (Group, error) {
-	r, err := c.askOldGroup(ctx, name, wire.GroupRequest{Describe: true}, "describing group "+name)
+	r, err := c.askOldGroup(ctx, name, wire.GroupRequest{Describe: true}, "describing group "+name, nil)
 	if err != nil {
 		return Group{}, err
 	}
@@ -89,18 +89,29 @@ func (c *Client) Group(ctx context.Context, name string) (Group, error) {
 
 // ResetOffsets sets the places from which a group reads on, also backwards; an Offset of NoOffset forgets one. It makes the group if there is none. A group
 // that has members is left alone with ErrGroupNotEmpty, unless force is set: then those that have the partitions begin anew at the new places.
+//
+// When the answer is lost this is not done again, which could take back what was committed since: ErrIndefinite.
 func (c *Client) ResetOffsets(ctx context.Context, group string, offsets []GroupOffset, force bool) error {
 	reset := &wire.GroupReset{Force: force}
 	for _, o := range offsets {
 		reset.Offsets = append(reset.Offsets, wire.GroupOffset{GroupPartition: wire.GroupPartition{Topic: o.Topic, Partition: o.Partition}, Offset: o.Offset})
 	}
-	_, err := c.askGroup(ctx, group, wire.GroupRequest{Reset: reset}, "resetting offsets of group "+group, c.cfg.ReadTimeout)
+	_, err := c.askGroup(ctx, group, wire.GroupRequest{Reset: reset}, "resetting offsets of group "+group, c.cfg.ReadTimeout, lostGroup(group, "its offsets may have been reset or not: look at them, and reset them again if they were not"))
 	return err
 }
 
-// DeleteGroup removes a group with its offsets. Errors: ErrUnknownGroup, and ErrGroupNotEmpty while it has members.
+// lostGroup has what changes a group sent once, unless nothing came of it.
+func lostGroup(group, reason string) func(error) error {
+	return func(cause error) error {
+		return &GroupError{Group: group, Kind: ErrIndefinite, Reason: fmt.Sprintf("%s: %v", reason, cause)}
+	}
+}
+
+// DeleteGroup removes a group with its offsets. Errors: ErrUnknownGroup, ErrGroupNotEmpty while it has members, and ErrIndefinite when the answer is lost: it is
+// not done again, because there may be another group of that name by then.
 func (c *Client) DeleteGroup(ctx context.Context, name string) error {
-	_, err := c.askOldGroup(ctx, name, wire.GroupRequest{Delete: true}, "deleting group "+name)
+	_, err := c.askOldGroup(ctx, name, wire.GroupRequest{Delete: true}, "deleting group "+name,
+		lostGroup(name, "it may have been deleted or not: look whether it is there, and delete it again if it is"))
 	return err
 }
 
@@ -160,7 +171,7 @@ func (c *Client) findGroupsTopic(ctx context.Context) (Topic, error) {
 }
 
 // askOldGroup asks for a group that must be there: it does not have the topic of the groups made for it.
-func (c *Client) askOldGroup(ctx context.Context, group string, req wire.GroupRequest, doing string) (wire.GroupResponse, error) {
+func (c *Client) askOldGroup(ctx context.Context, group string, req wire.GroupRequest, doing string, lost func(error) error) (wire.GroupResponse, error) {
 	_, err := c.Topic(ctx, wire.GroupsTopic)
 	switch {
 	case errors.Is(err, ErrUnknownTopic):
@@ -168,17 +179,17 @@ func (c *Client) askOldGroup(ctx context.Context, group string, req wire.GroupRe
 	case err != nil:
 		return wire.GroupResponse{}, err
 	}
-	return c.askGroup(ctx, group, req, doing, c.cfg.ReadTimeout)
+	return c.askGroup(ctx, group, req, doing, c.cfg.ReadTimeout, lost)
 }
 
-// askGroup asks the coordinator of a group, wherever it moves. patience is that of patiently.
-func (c *Client) askGroup(ctx context.Context, group string, req wire.GroupRequest, doing string, patience time.Duration) (wire.GroupResponse, error) {
+// askGroup asks the coordinator of a group, wherever it moves. patience is that of patiently, lost that of a question.
+func (c *Client) askGroup(ctx context.Context, group string, req wire.GroupRequest, doing string, patience time.Duration, lost func(error) error) (wire.GroupResponse, error) {
 	t, err := c.groupsTopic(ctx)
 	if err != nil {
 		return wire.GroupResponse{}, err
 	}
 	req.Group = group
-	r, err := c.askCoordinator(ctx, t, partitioner.Partition("{"+group+"}", len(t.Partitions)), req, doing, patience)
+	r, err := c.askCoordinator(ctx, t, partitioner.Partition("{"+group+"}", len(t.Partitions)), req, doing, patience, lost)
 	if errors.Is(err, ErrUnknownTopic) { // it is another one's by now: the broker's data were replaced
 		c.mu.Lock()
 		c.groups = nil
@@ -187,7 +198,9 @@ func (c *Client) askGroup(ctx context.Context, group string, req wire.GroupReque
 	return r, err
 }
 
-func (c *Client) askCoordinator(ctx context.Context, t Topic, partition int32, req wire.GroupRequest, doing string, patience time.Duration) (wire.GroupResponse, error) {
+func (c *Client) askCoordinator(
+	ctx context.Context, t Topic, partition int32, req wire.GroupRequest, doing string, patience time.Duration, lost func(error) error,
+) (wire.GroupResponse, error) {
 	req.Partition = partition
 	payload, err := req.AppendTo(nil)
 	if err != nil {
@@ -202,7 +215,7 @@ func (c *Client) askCoordinator(ctx context.Context, t Topic, partition int32, r
 	var resp wire.GroupResponse
 	err = r.ask(ctx, question{
 		doing: doing, subject: func(at route) string { return at.group }, timeout: c.cfg.RequestTimeout, patience: patience,
-		payload: func(mark) []byte { return payload },
+		payload: func(mark) []byte { return payload }, lost: lost,
 		answer: func(reply []byte) (status, error) {
 			if err := resp.Decode(reply); err != nil {
 				return status{}, r.corrupt(-1, err)

@@ -47,6 +47,7 @@ type question struct {
 	timeout  time.Duration     // of one request
 	patience time.Duration     // of all together, 0: without end
 	answer   func(reply []byte) (status, error)
+	lost     func(error) error // what a try comes to that may have had its effect; nil: it has none
 }
 
 // status is what all answers to reads have in common.
@@ -67,6 +68,9 @@ func (r *reader) ask(ctx context.Context, q question) error {
 		err = r.once(ctx, at, seen, q)
 		if r.stale = 0; err != nil {
 			r.stale = at.session
+			if q.lost != nil && undecided(err) {
+				err = q.lost(err)
+			}
 		}
 		return err
 	})

@@ -1,6 +1,7 @@
 package commitlog
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/strandlog/strand/internal/wire"
@@ -19,4 +20,18 @@ func (e *refusalError) Error() string {
 		return "the broker answered " + e.code.String()
 	}
 	return fmt.Sprintf("the broker answered %s: %s", e.code, e.detail)
+}
+
+// undecided says of what became of a request whether it may have had its effect all the same.
+func undecided(err error) bool {
+	if errors.Is(err, errUndelivered) || fatal(err) {
+		return false
+	}
+	if refused, ok := errors.AsType[*refusalError](err); ok {
+		switch refused.code {
+		case wire.NotLeader, wire.Retry, wire.Overloaded, wire.NoStorage, wire.NotEnoughSync:
+			return false
+		}
+	}
+	return true
 }

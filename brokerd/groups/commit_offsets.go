@@ -5,7 +5,8 @@ import "github.com/google/uuid"
 // CommitOffsets moves the places from which partitions are read on. Each offset is committed or refused by itself.
 //
 // A commit counts while the member has the partition under the assignment that the commit names, also when it has to give it up. Commits of one
-// assignment are numbered from 1 on, upwards. One that comes again has succeeded; one that was overtaken has no effect.
+// assignment are numbered from 1 on, upwards. One that comes again has succeeded; one that was overtaken has no effect. Whoever commits is heard, also while
+// nothing can be stored.
 //
 // Errors of the request: [ErrUnknownMember], [ErrFencedMember], [ErrFencedInstance], [ErrInvalid]. Errors of an offset: [ErrFencedMember],
 // [ErrOutOfOrder], [ErrOffsetBackwards], [ErrInvalid], [ErrLimit].
@@ -41,6 +42,7 @@ func (c CommitOffsets) decide(t *turn) Reply {
 	case c.Epoch > m.epoch:
 		return Reply{Err: t.refuse(ErrFencedMember, "member %s says that it is at epoch %d, it is at %d: it has to join under a new id", m.id, c.Epoch, m.epoch)}
 	}
+	t.hear(m)
 	if err := t.checkSum(c.bytes(nil)); err != nil {
 		return Reply{Err: err}
 	}

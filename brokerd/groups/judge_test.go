@@ -127,6 +127,7 @@ func (j *judge) request(now time.Time, before *group, f *fate, h holding, r Requ
 		f.removed[r.Member] = f.removed[r.Member] || !r.Returns
 		h.end(true, func(_ Assignment, by uuid.UUID) bool { return by == r.Member })
 	case CommitOffsets:
+		j.hear(now, r.Member, ok)
 		for i, o := range r.Offsets {
 			err := reply.Err
 			if err == nil {

@@ -56,7 +56,7 @@ func (s *Shard) run(ctx context.Context, ready chan<- error) {
 			s.endSession()
 			if s.cfg.Replicated && !s.cfg.Log.Leader() {
 				s.core.Deposed() // it may have been fencing
-				s.shortSince = time.Time{}
+				s.tooShort = observed{}
 				err := s.shadow(ctx)
 				if s.core.Phase() == Stopped || s.store.failure() != nil {
 					continue
@@ -226,7 +226,7 @@ func (s *Shard) follow(ctx context.Context) error {
 	if known := max(acked, s.core.State().Seq); last < known {
 		return s.short(last, known)
 	}
-	s.shortSince = time.Time{}
+	s.tooShort = observed{}
 	if err := s.begin(ctx, max(first, s.store.mark.cutAt())); err != nil {
 		return err
 	}
@@ -239,10 +239,8 @@ func (s *Shard) follow(ctx context.Context) error {
 // short takes a log that is said to end before what this node knows to be acknowledged. Where the log has other copies, the answer may be that of a former
 // leader, which was cut off and does not know yet that another one was elected: that passes, so only an end that stays short is a loss.
 func (s *Shard) short(last, known uint64) error {
-	if s.shortSince.IsZero() {
-		s.shortSince = time.Now()
-	}
-	if s.cfg.Replicated && time.Since(s.shortSince) < s.cfg.DivergedAfter {
+	lasts := s.tooShort.again(time.Now(), max(s.cfg.DivergedAfter/3, 3*s.cfg.FenceBackoffMax))
+	if s.cfg.Replicated && lasts < s.cfg.DivergedAfter {
 		return fmt.Errorf("the engine says that the log ends at sequence %d, but frames were acknowledged up to %d: a former leader may have answered", last, known)
 	}
 	err := fmt.Errorf("%w: it ends at engine sequence %d, but frames were acknowledged up to %d. Restore the log from a backup, or delete the topic", ErrDiverged, last, known)

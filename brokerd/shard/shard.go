@@ -111,13 +111,13 @@ type Shard struct {
 	retention  *retention // nil in a versioned topic
 
 	// Of the sequencer's goroutine.
-	session    Session // nil while there is none
-	sessionID  uint64
-	open       bool      // Opened was called for the session, Closed not yet
-	progress   time.Time // when the engine last stored a frame, or had none to store
-	anchored   bool      // the log was compared with the index's watermark
-	shortSince time.Time // the log is said to end before what was acknowledged, zero: it is not
-	draining   bool      // no session opens any more
+	session   Session // nil while there is none
+	sessionID uint64
+	open      bool      // Opened was called for the session, Closed not yet
+	progress  time.Time // when the engine last stored a frame, or had none to store
+	anchored  bool      // the log was compared with the index's watermark
+	tooShort  observed  // that the log is said to end before what was acknowledged
+	draining  bool      // no session opens any more
 
 	mu     sync.Mutex
 	inbox  inbox
