@@ -26,7 +26,7 @@ lint: ## Check format, lint, and whether go.mod is tidy
 
 # Full disks, failing syncs, lost power, kills and damage, as root, at their full size.
 torture: setup ## Run the tests of faults at their full size
-	STRAND_TORTURE=1 go test -count=1 -timeout 60m -v -run 'Damage|Leap|Stuck|Repair|FullDisk|FailedSyncs|PowerLoss|Kill|GivesUp|Flood|Deaf|Crashes|Refusals|Churn|Paused|Recreate|TopicsWhile' ./brokerd/broker ./brokerd/engine ./brokerd/brokertest ./brokerd ./connectors/postgres
+	STRAND_TORTURE=1 go test -count=1 -timeout 60m -v -run 'Damage|Leap|Stuck|Repair|FullDisk|FailedSyncs|PowerLoss|Kill|GivesUp|Flood|Deaf|Crashes|Refusals|Churn|Paused|Recreate|TopicsWhile' ./brokerd/broker ./brokerd/engine ./brokerd/brokertest ./brokerd ./connectors/postgres ./connectors/table
 
 # With STRAND_SOAK_PROFILES=dir the node leaves a profile of its heap there with each sample, for go tool pprof -diff_base.
 soak: ## Load a node with a bit of everything for SOAKTIME (10m), and watch that nothing it takes grows
