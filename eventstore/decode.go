@@ -47,12 +47,12 @@ func (s *Store) decode(r *commitlog.Record) (e Event, wanted bool, err error) {
 	case reader == nil && s.cfg.UnknownTypes == Skip:
 		return Event{}, false, nil
 	case reader == nil:
-		return Event{}, false, &UnknownTypeError{ID: e.ID, Type: e.Type, Stream: e.Stream, Version: e.Version, Position: e.Position}
+		return Event{}, false, &UnknownTypeError{ID: e.ID, Type: e.Type, Stream: e.Stream, Version: e.Version, Position: e.Position, Time: e.Time}
 	default:
 		e.Data, err = reader.decode(contentType, r.Value)
 	}
 	if err != nil {
-		return Event{}, false, &DecodeError{ID: e.ID, Type: e.Type, Stream: e.Stream, Version: e.Version, Position: e.Position, Cause: err}
+		return Event{}, false, &DecodeError{ID: e.ID, Type: e.Type, Stream: e.Stream, Version: e.Version, Position: e.Position, Time: e.Time, Cause: err}
 	}
 	return e, true, nil
 }

@@ -3,6 +3,7 @@ package eventstore
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/strandlog/strand/commitlog"
@@ -60,6 +61,7 @@ type UnknownTypeError struct {
 	Stream   StreamName
 	Version  int64
 	Position Position
+	Time     time.Time // of the record
 }
 
 func (e *UnknownTypeError) Error() string {
@@ -101,6 +103,7 @@ type DecodeError struct {
 	Stream   StreamName
 	Version  int64
 	Position Position
+	Time     time.Time // of the record
 	Cause    error
 }
 

@@ -39,7 +39,7 @@ func ReadRaw(t commitlog.Topic, r commitlog.Record) (Recorded[Raw], error) {
 		}
 	}
 	if e.ID == uuid.Nil || e.Version < 1 {
-		return e, &DecodeError{Type: e.Type, Stream: e.Stream, Version: e.Version, Position: e.Position, Cause: errNoEnvelope}
+		return e, &DecodeError{Type: e.Type, Stream: e.Stream, Version: e.Version, Position: e.Position, Time: e.Time, Cause: errNoEnvelope}
 	}
 	return e, nil
 }

@@ -44,7 +44,7 @@ func (f *feed) deliveries(ctx context.Context, partition int32, from Mark) iter.
 		}
 		for again := true; again; {
 			again = false
-			for d, err := range f.places(ctx, partition, start, to) {
+			for d, err := range f.places(ctx, partition, start, from.Next, to) {
 				switch {
 				case err != nil:
 					yield(delivery{}, err)
@@ -68,14 +68,14 @@ func (f *feed) deliveries(ctx context.Context, partition int32, from Mark) iter.
 	}
 }
 
-// places reads a partition as deliveries.
-func (f *feed) places(ctx context.Context, partition int32, from, to int64) iter.Seq2[delivery, error] {
+// places reads a partition as deliveries. An event before passed that cannot be read does no harm any more.
+func (f *feed) places(ctx context.Context, partition int32, from, passed, to int64) iter.Seq2[delivery, error] {
 	return func(yield func(delivery, error) bool) {
 		for e, err := range f.events(ctx, partition, from, to) {
 			d := delivery{}
 			if err == nil {
 				d = f.deliver(e)
-			} else if fault, ok := faultOf(err); ok && f.faults {
+			} else if fault, ok := faultOf(err); ok && (f.faults || fault.mark.Next <= passed) {
 				d, err = fault, nil
 			}
 			if !yield(d, err) || err != nil {

@@ -37,6 +37,9 @@ func Lag[T any](ctx context.Context, store *eventstore.Store, p *Projection[T], 
 			continue
 		}
 		for oldest, err := range store.Partition(ctx, int32(i), next, partition.End, false) {
+			if fault, ok := faultOf(err); ok { // which is what the workers stand before
+				oldest, err = fault.event, nil
+			}
 			if err != nil {
 				return Behind{}, fmt.Errorf("reading the oldest record that projection %s lacks: %w", p.ID(), err)
 			}

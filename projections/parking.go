@@ -293,9 +293,9 @@ func (w *worker[T]) notOnce(ctx context.Context, e ParkedEvent, reason error) er
 // faultOf is an event that the store could not read, as a delivery.
 func faultOf(err error) (d delivery, ok bool) {
 	if unread, ok := errors.AsType[*eventstore.DecodeError](err); ok {
-		d.event = eventstore.Event{ID: unread.ID, Stream: unread.Stream, Type: unread.Type, Version: unread.Version, Position: unread.Position}
+		d.event = eventstore.Event{ID: unread.ID, Stream: unread.Stream, Type: unread.Type, Version: unread.Version, Position: unread.Position, Time: unread.Time}
 	} else if unknown, ok := errors.AsType[*eventstore.UnknownTypeError](err); ok {
-		d.event = eventstore.Event{ID: unknown.ID, Stream: unknown.Stream, Type: unknown.Type, Version: unknown.Version, Position: unknown.Position}
+		d.event = eventstore.Event{ID: unknown.ID, Stream: unknown.Stream, Type: unknown.Type, Version: unknown.Version, Position: unknown.Position, Time: unknown.Time}
 	} else {
 		return d, false
 	}

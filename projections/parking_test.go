@@ -239,3 +239,94 @@ func TestPoisonInBatches(t *testing.T) {
 		t.Errorf("there are %d rows, want 99", n)
 	}
 }
+
+// TestPoisonOfTwoKinds has one commit hold two events that are refused in different places, so that the later one is found first.
+func TestPoisonOfTwoKinds(t *testing.T) {
+	const early, late = 666, 777
+	poison := errors.New("poison")
+	kinds := map[string]*projections.Projection[*projections.Rows[balance]]{
+		"handlers of batches": projections.Define("balances",
+			projections.On(func(ctx context.Context, rows *projections.Rows[balance], e eventstore.Recorded[deposited]) error {
+				if e.Data.Amount == late {
+					return poison
+				}
+				row, err := rows.Row(ctx, e.Stream.Key())
+				if err == nil {
+					row.Amount += e.Data.Amount
+				}
+				return err
+			}),
+			projections.OnBatch(func(_ context.Context, _ *projections.Rows[balance], events []eventstore.Recorded[deposited]) error {
+				for _, e := range events {
+					if e.Data.Amount == early {
+						return poison
+					}
+				}
+				return nil
+			})),
+		"keys of folds": projections.Define("balances", projections.FoldBy(func(e eventstore.Recorded[deposited]) string {
+			if e.Data.Amount == late {
+				panic("it has no key")
+			}
+			return e.Stream.Key()
+		}, func(b *balance, e eventstore.Recorded[deposited]) {
+			if e.Data.Amount == early {
+				panic("poison")
+			}
+			b.Amount += e.Data.Amount
+		})),
+	}
+	for name, p := range kinds {
+		t.Run(name, func(t *testing.T) {
+			store, memory := openStore(t, 1), projections.NewMemory[balance]()
+			for range 64 { // by then a commit takes all that follows
+				appendTo(t, store, "warm", deposited{1})
+			}
+			appendTo(t, store, "alice", deposited{early})
+			appendTo(t, store, "bob", deposited{2})
+			appendTo(t, store, "carol", deposited{late})
+			appendTo(t, store, "dave", deposited{5})
+			if err := projections.CatchUp(t.Context(), store, p, memory); !errors.Is(err, projections.ErrHandler) {
+				t.Fatalf("with the policy that stops: %v", err)
+			}
+			wantAmounts(t, memory, map[string]int64{"warm": 64}) // it stands before the first of them
+			if err := projections.CatchUp(t.Context(), store, p, memory, projections.OnError(projections.Park, 1)); err != nil {
+				t.Fatal(err)
+			}
+			wantAmounts(t, memory, map[string]int64{"warm": 64, "bob": 2, "dave": 5})
+			if parked := memory.Parked(0); len(parked) != 2 {
+				t.Errorf("parked are %+v", parked)
+			}
+		})
+	}
+}
+
+// TestEventThatCannotBeRead asks how far behind a worker is that stands before it, and has a worker that would stop there begin behind it.
+func TestEventThatCannotBeRead(t *testing.T) {
+	log := eventstore.NewMemory()
+	writer, err := eventstore.Open(t.Context(), log, eventstore.Config{Partitions: 1}, accountEvents())
+	if err != nil {
+		t.Fatal(err)
+	}
+	appendTo(t, writer, "alice", deposited{1}, noted{"x"})
+	store, err := eventstore.Open(t.Context(), log, eventstore.Config{Partitions: 1}, eventstore.Category{Name: "account", Events: map[string]any{"deposited": deposited{}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory := projections.NewMemory[balance]()
+	p := projections.Define("balances", projections.Fold(func(b *balance, e eventstore.Recorded[deposited]) { b.Amount += e.Data.Amount }))
+	if err := projections.CatchUp(t.Context(), store, p, memory); !errors.Is(err, eventstore.ErrUnknownType) {
+		t.Fatalf("catching up: %v", err)
+	}
+	if behind, err := projections.Lag(t.Context(), store, p, memory); err != nil || behind.Events != 1 || behind.Time <= 0 || behind.Time > time.Minute {
+		t.Errorf("it is behind by %+v, %v", behind, err)
+	}
+	if err := projections.CatchUp(t.Context(), store, p, memory, projections.OnError(projections.Park, 1)); err != nil {
+		t.Fatal(err)
+	}
+	appendTo(t, writer, "bob", deposited{2})
+	if err := projections.CatchUp(t.Context(), store, p, memory); err != nil {
+		t.Errorf("behind an event that cannot be read: %v", err)
+	}
+	wantAmounts(t, memory, map[string]int64{"alice": 1, "bob": 2})
+}

@@ -2,13 +2,17 @@ package projections
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"math"
+	"math/big"
 	"reflect"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/strandlog/strand/eventstore"
 )
@@ -220,18 +224,59 @@ func compare[Row any](stored, folded map[string]Row) (rows int, differences []Di
 		if want {
 			d.Folded = &should
 		}
-		a, err := json.Marshal(d.Stored)
+		same, err := sameJSON(d.Stored, d.Folded)
 		if err != nil {
 			return 0, nil, fmt.Errorf("comparing row %q: %w", key, err)
 		}
-		b, err := json.Marshal(d.Folded)
-		if err != nil {
-			return 0, nil, fmt.Errorf("comparing row %q: %w", key, err)
-		}
-		if !bytes.Equal(a, b) {
+		if !same {
 			differences = append(differences, d)
 		}
 	}
 	slices.SortFunc(differences, func(a, b Difference[Row]) int { return bytes.Compare([]byte(a.Key), []byte(b.Key)) })
 	return len(keys), differences, nil
+}
+
+// sameJSON compares values as JSON, whose objects have no order, and whose numbers may be written in several ways: a sink may keep JSON in a form of its own.
+func sameJSON(a, b any) (bool, error) {
+	x, err := json.Marshal(a)
+	if err != nil {
+		return false, err
+	}
+	y, err := json.Marshal(b)
+	if err != nil || bytes.Equal(x, y) {
+		return err == nil, err
+	}
+	var parsed [2]any
+	for i, text := range [][]byte{x, y} {
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.UseNumber()
+		if err := d.Decode(&parsed[i]); err != nil {
+			return false, err
+		}
+		parsed[i] = plain(parsed[i])
+	}
+	return reflect.DeepEqual(parsed[0], parsed[1]), nil
+}
+
+// plain writes the numbers of a value in one way.
+func plain(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for key := range v {
+			v[key] = plain(v[key])
+		}
+	case []any:
+		for i := range v {
+			v[i] = plain(v[i])
+		}
+	case json.Number:
+		_, exponent, _ := strings.Cut(strings.ToLower(v.String()), "e")
+		if n, err := strconv.Atoi(cmp.Or(exponent, "0")); err != nil || n < -1000 || n > 1000 {
+			return v // it would take a lot of digits
+		}
+		if r, ok := new(big.Rat).SetString(v.String()); ok {
+			return json.Number(r.RatString())
+		}
+	}
+	return v
 }

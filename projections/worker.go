@@ -157,9 +157,9 @@ func (w *worker[T]) project(ctx context.Context, batch []delivery) error {
 			batch = batch[half:]
 			continue
 		}
-		if failed > 0 {
-			if _, before := w.commit(ctx, batch[:failed]); before != nil {
-				return errors.Join(err, before)
+		if failed > 0 { // there may be another one among them, which the sink found, or would have found, later
+			if err := w.project(ctx, batch[:failed]); err != nil {
+				return err
 			}
 		}
 		if failed < 0 || w.options.policy == Stop || errors.Is(err, ErrUnusable) {

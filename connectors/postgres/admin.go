@@ -44,7 +44,7 @@ func (a *Admin) SetCheckpoints(ctx context.Context, p projections.ID, next map[i
 	if err := a.known(ctx, p); err != nil {
 		return err
 	}
-	return a.database.waiting(ctx, 0, func(tx pgx.Tx) error { // for the commits under way
+	return a.database.begin(ctx, terms{application: upkeep(p), idle: idleTimeout}, func(tx pgx.Tx) error { // for the commits under way
 		for partition, offset := range next {
 			tag, err := tx.Exec(ctx, `UPDATE strand.checkpoints SET next_offset = $4, log_epoch = 0, event_id = NULL, lane = lane + 1
 				WHERE projection = $1 AND version = $2 AND partition = $3`, p.Name, p.Version, partition, offset)

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -76,7 +77,14 @@ func columnsOf(row reflect.Type) ([]column, error) {
 		seen[c.name] = true
 		columns = append(columns, c)
 	}
-	return columns, nil
+	switch {
+	case len(columns) > 0 || row.NumField() == 0:
+		return columns, nil
+	case reflect.PointerTo(row).Implements(reflect.TypeFor[json.Unmarshaler]()), reflect.PointerTo(row).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
+		return []column{{name: "value", typ: asJSON.typ(), kind: asJSON}}, nil
+	default:
+		return nil, fmt.Errorf("postgres: %v has no field that a column could be made of: export those that are to be kept, or give it MarshalJSON and UnmarshalJSON", row)
+	}
 }
 
 // promoted says whether a field is reached through structs alone: behind a pointer there may be none.
@@ -174,7 +182,7 @@ func (v *values) add(row reflect.Value) error {
 	case asUUID:
 		v.uuids = append(v.uuids, field.Interface().(uuid.UUID))
 	case asJSON:
-		text, err := json.Marshal(field.Interface())
+		text, err := json.Marshal(field.Addr().Interface()) // its methods may be those of a pointer
 		if err != nil {
 			return fmt.Errorf("column %q: %w", v.column.name, err)
 		}

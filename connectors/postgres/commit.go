@@ -83,7 +83,7 @@ func (c *commit[Row]) load(ctx context.Context, keys []string, found func(string
 		if closed := results.Close(); err == nil {
 			err = closed
 		}
-		err = gone(err)
+		err = classified(gone(err)) // a handler only passes it on
 	}()
 	if _, err := results.Exec(); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/strandlog/strand/migrations"
 	"github.com/strandlog/strand/projections"
@@ -45,6 +45,7 @@ func newDatabase(pool *pgxpool.Pool, options []Option) *database {
 const (
 	lockTimeout = 2 * time.Second  // of a claim, and of what a handler waits for
 	idleTimeout = 10 * time.Second // of a transaction whose worker does nothing
+	setupIdle   = time.Minute      // the same while a projection is set up, which may compute something
 
 	resetPatience = 30 * time.Second // of a reset
 )
@@ -87,18 +88,26 @@ func (d *database) placeOf(ctx context.Context) (string, error) {
 	return d.place, nil
 }
 
-// within runs fn in a transaction that waits for no lock longer than lockTimeout.
-func (d *database) within(ctx context.Context, fn func(tx pgx.Tx) error) error {
-	return d.waiting(ctx, lockTimeout, fn)
+// terms are those of a transaction: every one has a name by which it is found, and an end when nothing is heard of its client.
+type terms struct {
+	application string
+	locks       time.Duration // how long it waits for each lock; 0: as long as it takes
+	idle        time.Duration // how long it may do nothing
 }
 
-// waiting runs fn in a transaction that waits for each lock so long; 0: as long as it takes.
-func (d *database) waiting(ctx context.Context, locks time.Duration, fn func(tx pgx.Tx) error) error {
+// within runs fn in a transaction about a projection version that waits for no lock longer than lockTimeout.
+func (d *database) within(ctx context.Context, p projections.ID, fn func(tx pgx.Tx) error) error {
+	return d.begin(ctx, terms{upkeep(p), lockTimeout, idleTimeout}, fn)
+}
+
+// begin runs fn in a transaction.
+func (d *database) begin(ctx context.Context, t terms, fn func(tx pgx.Tx) error) error {
 	if err := d.check(ctx); err != nil {
 		return err
 	}
 	return classified(pgx.BeginFunc(ctx, d.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "SELECT set_config('lock_timeout', $1, true)", ms(locks)); err != nil {
+		if _, err := tx.Exec(ctx, "SELECT set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $2, true), set_config('application_name', left($3, 63), true)",
+			ms(t.locks), ms(t.idle), t.application); err != nil {
 			return err
 		}
 		return fn(tx)
@@ -150,19 +159,21 @@ func (d *database) claim(ctx context.Context, c projections.Claim, create func(t
 		return got, err
 	}
 	for try := 0; ; try++ {
-		err = d.within(ctx, func(tx pgx.Tx) error {
+		err = d.within(ctx, c.ID(), func(tx pgx.Tx) error {
 			got, err = take(ctx, tx, c)
 			if err == nil && create != nil {
 				err = create(tx)
 			}
 			return err
 		})
-		said, ok := errors.AsType[*pgconn.PgError](err)
-		if !ok || said.Code != codeLocked || try > 0 {
+		if !locked(err) || try > 0 {
 			return got, err
 		}
-		if err := d.endStuck(ctx, c); err != nil {
-			return got, classified(err)
+		if err := d.endStuck(ctx, application(c), time.Second); err != nil {
+			return got, err
+		}
+		if err := d.endStuckUpkeep(ctx, c.ID()); err != nil {
+			return got, err
 		}
 	}
 }
@@ -206,12 +217,21 @@ func application(c projections.Claim) string {
 	return fmt.Sprintf("strand %s p%d", c.ID(), c.Partition)
 }
 
-// endStuck ends transactions of earlier owners of a partition that do nothing, and hold its checkpoint. In the middle of a batch they are active, and wait for
-// the rest of it.
-func (d *database) endStuck(ctx context.Context, c projections.Claim) error {
+// upkeep names the transactions of claims, and of operators, about a projection version; setting names those that set it up.
+func upkeep(p projections.ID) string  { return fmt.Sprintf("strand %s upkeep", p) }
+func setting(p projections.ID) string { return fmt.Sprintf("strand %s setup", p) }
+
+// endStuck ends transactions of some name that have done nothing for a while, and hold what others wait for: their clients stand still, or are gone without the
+// server's knowing. In the middle of a batch they are active, and wait for the rest of it.
+func (d *database) endStuck(ctx context.Context, application string, idle time.Duration) error {
 	_, err := d.pool.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-		WHERE application_name = left($1, 63) AND datname = current_database() AND (state LIKE 'idle in transaction%' OR state = 'active' AND wait_event = 'ClientRead') AND state_change < now() - interval '1 second'`, application(c))
-	return err
+		WHERE application_name = left($1, 63) AND datname = current_database() AND (state LIKE 'idle in transaction%' OR state = 'active' AND wait_event = 'ClientRead')
+			AND state_change < now() - $2 * interval '1 millisecond'`, application, idle.Milliseconds())
+	return classified(err)
+}
+
+func (d *database) endStuckUpkeep(ctx context.Context, p projections.ID) error {
+	return cmp.Or(d.endStuck(ctx, upkeep(p), time.Second), d.endStuck(ctx, setting(p), setupIdle))
 }
 
 // setUp runs fn once in the life of a projection version, in a transaction that also makes the version's schema.
@@ -219,22 +239,35 @@ func (d *database) setUp(ctx context.Context, p projections.ID, fn func(tx pgx.T
 	if err := checkName(p); err != nil {
 		return err
 	}
-	return d.waiting(ctx, 0, func(tx pgx.Tx) error { // another worker may be setting it up, which takes what it takes
-		o, err := own(ctx, tx, p)
-		if err != nil || o.setUp {
+	for { // another worker may be setting it up, which takes what it takes
+		err := d.begin(ctx, terms{setting(p), lockTimeout, setupIdle}, func(tx pgx.Tx) error { return setUpOnce(ctx, tx, p, fn) })
+		if !locked(err) || ctx.Err() != nil {
 			return err
 		}
-		if err := createSchema(ctx, tx, p); err != nil {
+		if err := d.endStuckUpkeep(ctx, p); err != nil {
 			return err
 		}
-		if err := fn(tx); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, "UPDATE strand.projections SET set_up = true WHERE name = $1 AND version = $2", p.Name, p.Version); err != nil {
-			return err
-		}
-		return showFirst(ctx, tx, p)
-	})
+	}
+}
+
+func setUpOnce(ctx context.Context, tx pgx.Tx, p projections.ID, fn func(tx pgx.Tx) error) error {
+	o, err := own(ctx, tx, p)
+	if err != nil || o.setUp {
+		return err
+	}
+	if _, err := tx.Exec(ctx, "SELECT set_config('lock_timeout', '0', true)"); err != nil { // what fn waits for is its own affair
+		return err
+	}
+	if err := createSchema(ctx, tx, p); err != nil {
+		return err
+	}
+	if err := fn(tx); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, "UPDATE strand.projections SET set_up = true WHERE name = $1 AND version = $2", p.Name, p.Version); err != nil {
+		return err
+	}
+	return showFirst(ctx, tx, p)
 }
 
 // createSchema makes the schema of a projection version, and has the transaction find its tables.
@@ -292,7 +325,7 @@ func (d *database) reset(ctx context.Context, p projections.ID) error {
 	// Commits and readers hold what is to go. Whoever waits for that has later ones wait behind himself, so it does not wait long at a time.
 	for began := time.Now(); ; {
 		err := d.resetOnce(ctx, p)
-		if said, ok := errors.AsType[*pgconn.PgError](err); !ok || said.Code != codeLocked || ctx.Err() != nil {
+		if !locked(err) || ctx.Err() != nil {
 			return err
 		}
 		if time.Since(began) > resetPatience {
@@ -302,7 +335,7 @@ func (d *database) reset(ctx context.Context, p projections.ID) error {
 }
 
 func (d *database) resetOnce(ctx context.Context, p projections.ID) error {
-	return d.within(ctx, func(tx pgx.Tx) error {
+	return d.within(ctx, p, func(tx pgx.Tx) error {
 		if _, err := own(ctx, tx, p); err != nil {
 			return err
 		}

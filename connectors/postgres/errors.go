@@ -79,6 +79,18 @@ func classified(err error) error {
 	return err
 }
 
+// handled is classified for what handlers return. What they do beside their transaction breaks as well, and that is for whoever reads their errors: only what
+// PostgreSQL says, or the end of their connection, is of the moment.
+func handled(err error, closed bool) error {
+	if _, said := errors.AsType[*pgconn.PgError](err); said || errors.Is(err, pgx.ErrTxCommitRollback) || errors.Is(err, projections.ErrTransient) {
+		return classified(err)
+	}
+	if err != nil && closed && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		return &projections.TransientError{Err: err}
+	}
+	return err
+}
+
 // replanned says whether a table has changed under a statement that was prepared before: the driver prepares it anew the next time, and then it succeeds or
 // says what is wrong.
 func replanned(said *pgconn.PgError) bool {
@@ -145,6 +157,12 @@ func fenced(err error, c projections.Claim) error {
 func conflict(err error) bool {
 	said, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && said.Code == codeConflict
+}
+
+// locked says whether a lock was held for too long.
+func locked(err error) bool {
+	said, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && said.Code == codeLocked
 }
 
 // missing says whether there is no such table or schema.

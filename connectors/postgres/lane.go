@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -66,10 +67,19 @@ func (l *lane) end(ctx context.Context, next projections.Mark, err error) error 
 	if refused := fenced(err, l.claim); refused != nil {
 		return refused
 	}
+	l.clear(ctx, err)
 	if _, said := errors.AsType[*pgconn.PgError](err); said || !lost(err) || pgconn.SafeToRetry(err) {
 		return classified(err) // nothing was committed
 	}
 	return l.learn(ctx, next, err)
+}
+
+// clear ends what is left of an earlier commit of this lane, if that is what has held the checkpoint: its connection was lost, and the server does not know. When
+// that does not help, the next try tells.
+func (l *lane) clear(ctx context.Context, err error) {
+	if locked(err) {
+		_ = l.endStuck(ctx, application(l.claim), time.Second)
+	}
 }
 
 // mine returns cause, or that the lane was fenced, if that is why a table is not there any more.

@@ -5,7 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -324,5 +329,72 @@ func TestSwallowedError(t *testing.T) {
 	}
 	if n := number(t, pool, "SELECT sum(n) FROM notes_v1.notes"); n != 4 {
 		t.Errorf("the others came to %d, want 4", n)
+	}
+}
+
+// TestErrorsOfHandlers has handlers fail at something else than PostgreSQL in ways that look as if a connection were lost: that is for the policy.
+func TestErrorsOfHandlers(t *testing.T) {
+	_, missing := os.ReadFile(filepath.Join(t.TempDir(), "missing"))
+	for name, bad := range map[string]error{
+		"the end of a payload": io.EOF, "half of a payload": fmt.Errorf("decoding: %w", io.ErrUnexpectedEOF), "a file": missing,
+		"somebody else's server": &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pool, store := open(t), openNotes(t)
+			addNotes(t, store, "1", "bad")
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			written := projections.Define("written", projections.On(func(_ context.Context, _ pgx.Tx, e eventstore.Recorded[note]) error {
+				if e.Data.Text == "bad" {
+					return bad
+				}
+				return nil
+			}))
+			if err := projections.CatchUp(ctx, store, written, postgres.NewSink(pool)); !errors.Is(err, projections.ErrHandler) || !errors.Is(err, bad) {
+				t.Errorf("a handler with SQL: %v", err)
+			}
+			folded := projections.Define("folded", projections.On(func(ctx context.Context, rows *projections.Rows[counter], e eventstore.Recorded[note]) error {
+				if e.Data.Text == "bad" {
+					return bad
+				}
+				_, err := rows.Row(ctx, e.Data.Text)
+				return err
+			}))
+			if err := projections.CatchUp(ctx, store, folded, postgres.NewTable[counter](pool), projections.OnError(projections.Park, 2)); err != nil {
+				t.Errorf("a handler of rows: %v", err)
+			}
+			if parked, err := postgres.NewAdmin(pool).Parked(ctx, folded.ID()); err != nil || len(parked) != 1 {
+				t.Errorf("parked are %+v, %v", parked, err)
+			}
+		})
+	}
+}
+
+// TestPoisonOfTwoKinds has one commit hold an event that PostgreSQL refuses, and a later one that its fold does.
+func TestPoisonOfTwoKinds(t *testing.T) {
+	type text struct{ Text string }
+	store, pool := openNotes(t), open(t)
+	p := projections.Define("texts", projections.Fold(func(row *text, e eventstore.Recorded[note]) {
+		if e.Data.Text == "panic" {
+			panic("poison")
+		}
+		row.Text = e.Data.Text
+	}))
+	for range 64 { // by then a commit takes all that follows
+		addNotes(t, store, "warm")
+	}
+	for i, value := range []string{"x\x00y", "z", "panic", "w"} {
+		if _, err := store.Append(t.Context(), fmt.Sprintf("note-%d", i), eventstore.Any, note{value}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := projections.CatchUp(t.Context(), store, p, postgres.NewTable[text](pool), projections.OnError(projections.Park, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if n := number(t, pool, "SELECT count(*) FROM texts_v1.rows WHERE text IN ('z', 'w')"); n != 2 {
+		t.Errorf("%d of 2 good events have their effect", n)
+	}
+	if n := number(t, pool, "SELECT count(*) FROM strand.parked"); n != 2 {
+		t.Errorf("%d events are parked, want 2", n)
 	}
 }

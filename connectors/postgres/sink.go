@@ -53,33 +53,39 @@ func (l *txLane) Commit(ctx context.Context, next projections.Mark, fn func(pgx.
 	if err != nil {
 		return classified(err)
 	}
-	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // also when fn panics; after a commit it does nothing
+	rollback := func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }
+	defer rollback() // also when fn panics; after a commit it does nothing
+	refused := func(err error) error {
+		rollback() // the connection is needed
+		return l.refused(ctx, err)
+	}
 	if err := enter(ctx, tx.Conn(), l.claim.ID()); err != nil {
-		return l.refused(err)
+		return refused(err)
 	}
 	b := &pgx.Batch{}
 	l.begin(b, next)
 	b.Queue("SELECT set_config('idle_in_transaction_session_timeout', $1, true), set_config('search_path', $2, true)", ms(idleTimeout), searchPath(l.claim.ID()))
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
-		return l.refused(err)
+		return refused(err)
 	}
 	l.parking = parking{}
 	if err := fn(tx); err != nil {
-		return classified(err)
+		return handled(err, tx.Conn().IsClosed())
 	}
 	kept := &pgx.Batch{}
 	if l.keep(kept); kept.Len() > 0 {
 		if err := tx.SendBatch(ctx, kept).Close(); err != nil {
-			return l.refused(err)
+			return refused(err)
 		}
 	}
 	return l.end(ctx, next, tx.Commit(ctx))
 }
 
 // refused is what an error of a transaction is that has not come to its commit.
-func (l *txLane) refused(err error) error {
+func (l *txLane) refused(ctx context.Context, err error) error {
 	if refused := fenced(err, l.claim); refused != nil {
 		return refused
 	}
+	l.clear(ctx, err)
 	return classified(fmt.Errorf("beginning a commit: %w", err))
 }

@@ -3,18 +3,28 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/strandlog/strand/projections"
 )
 
 // Switch has readers see a version of a projection: the views of schema NAME show its tables from then on, all of them at once. They lose whatever was
-// granted on the views of before.
+// granted on the views of before. A version that has no tables, because it was reset and no worker has begun again, is refused.
 func (a *Admin) Switch(ctx context.Context, p projections.ID) error {
 	if err := a.known(ctx, p); err != nil {
 		return err
 	}
-	return a.database.within(ctx, func(tx pgx.Tx) error { return show(ctx, tx, p) })
+	return a.database.within(ctx, p, func(tx pgx.Tx) error {
+		o, err := own(ctx, tx, p)
+		switch {
+		case err != nil:
+			return err
+		case !o.setUp:
+			return &projections.InvalidError{Projection: p.Name, Reason: fmt.Sprintf("version %d has no tables that readers could see: run its workers first, or rebuild it", p.Version)}
+		}
+		return show(ctx, tx, p)
+	})
 }
 
 // Live is the version of a projection that readers see: 0 when there is none yet.

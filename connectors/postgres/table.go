@@ -188,7 +188,7 @@ func (t *Table[Row]) AsStored(row Row) (Row, error) {
 		case asTime:
 			c.of(to).Set(reflect.ValueOf(c.of(from).Interface().(time.Time).UTC().Truncate(time.Microsecond)))
 		case asJSON:
-			text, err := json.Marshal(c.of(from).Interface())
+			text, err := json.Marshal(c.of(from).Addr().Interface())
 			if err == nil {
 				err = json.Unmarshal(text, c.of(to).Addr().Interface())
 			}
@@ -218,7 +218,7 @@ func (l *tableLane[Row]) Commit(ctx context.Context, next projections.Mark, fn f
 		rows := projections.NewRows(c.load)
 		l.parking = parking{}
 		if err := fn(rows); err != nil {
-			return classified(l.mine(ctx, err))
+			return handled(l.mine(ctx, err), false)
 		}
 		b := &pgx.Batch{}
 		l.begin(b, next)
