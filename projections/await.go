@@ -9,7 +9,7 @@ import (
 )
 
 // Await returns when the projection has passed all positions: what it makes of those events is in the sink, so that a caller reads
-// its own writes. A zero Position is passed from the start. It needs a worker that runs somewhere, and waits for one to come.
+// its own writes. Events that were set aside, or skipped, were passed too, and have no effect there. A zero Position is passed from the start. It needs a worker that runs somewhere, and waits for one to come.
 //
 // The errors are [ErrUnreachable], at once, for a position of another topic or log than the one that the sink follows,
 // and the cause of ctx.

@@ -103,6 +103,8 @@ type parked struct {
 	sink    Parking         // nil: the sink keeps nothing
 	streams map[string]bool // that wait
 	looked  time.Time       // when it was last looked whether another attempt was asked for
+	until   time.Time       // when it is time for other streams
+	more    bool            // it was, and there is more to do
 }
 
 // park prepares a worker that begins.
@@ -198,19 +200,22 @@ func (w *worker[T]) refuse(ctx context.Context, d delivery, reason error) error 
 	return err
 }
 
-// retryEvery is how often a worker that has streams waiting looks whether another attempt was asked for.
-const retryEvery = time.Second
+const (
+	retryEvery = time.Second            // how often a worker that has streams waiting looks whether another attempt was asked for
+	retryTime  = 250 * time.Millisecond // how long it handles them before it looks for what has come meanwhile
+)
 
 // retry tries the streams again for which that was asked, each from its first event on, until one is refused.
 func (w *worker[T]) retry(ctx context.Context) error {
-	if time.Since(w.parked.looked) < retryEvery {
+	if time.Since(w.parked.looked) < retryEvery && !w.parked.more {
 		return nil
 	}
-	w.parked.looked = time.Now()
+	w.parked.looked, w.parked.more = time.Now(), false
 	waiting, err := w.parked.sink.Waiting(ctx)
 	if err != nil {
 		return fmt.Errorf("looking for parked events of projection %s: %w", w.projection.ID(), err)
 	}
+	w.parked.until = time.Now().Add(retryTime)
 	for stream := range w.parked.streams {
 		if _, still := waiting[stream]; !still { // it was dropped
 			delete(w.parked.streams, stream)
@@ -222,7 +227,7 @@ func (w *worker[T]) retry(ctx context.Context) error {
 			continue
 		}
 		done, err := w.retryStream(ctx, stream)
-		if err != nil {
+		if err != nil || w.parked.more {
 			return err
 		}
 		if done {
@@ -245,6 +250,10 @@ func (w *worker[T]) retryStream(ctx context.Context, stream string) (done bool, 
 			ok, err := w.retryOne(ctx, e)
 			if err != nil || !ok {
 				return false, err
+			}
+			if time.Now().After(w.parked.until) {
+				w.parked.more = true
+				return false, nil
 			}
 		}
 	}

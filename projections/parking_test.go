@@ -330,3 +330,63 @@ func TestEventThatCannotBeRead(t *testing.T) {
 	}
 	wantAmounts(t, memory, map[string]int64{"alice": 1, "bob": 2})
 }
+
+// TestRetryLetsOthersPass has many events of one stream be retried, each of which takes a while: those of other streams do not wait for all of them, and neither does
+// whoever stops the worker.
+func TestRetryLetsOthersPass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const parked, each = 600, 50 * time.Millisecond
+		store, memory := openStore(t, 1), projections.NewMemory[balance]()
+		broken, retried := true, 0
+		p := projections.Define("balances", projections.On(func(ctx context.Context, rows *projections.Rows[balance], e eventstore.Recorded[deposited]) error {
+			if e.Stream.Key() == "alice" {
+				if broken {
+					return errors.New("poison")
+				}
+				retried++
+				<-time.After(each)
+			}
+			row, err := rows.Row(ctx, e.Stream.Key())
+			if err == nil {
+				row.Amount += e.Data.Amount
+			}
+			return err
+		}))
+		for range parked {
+			appendTo(t, store, "alice", deposited{1})
+		}
+		if err := projections.CatchUp(t.Context(), store, p, memory, projections.OnError(projections.Park, 1)); err != nil {
+			t.Fatal(err)
+		}
+		broken = false
+		if err := memory.Retry(0, "account-alice"); err != nil {
+			t.Fatal(err)
+		}
+		stop := start(t, store, p, memory, projections.OnError(projections.Park, 1))
+		<-time.After(2 * time.Second) // it is at it
+		for n := int64(1); n <= 5; n++ {
+			appendTo(t, store, "bob", deposited{1})
+			<-time.After(time.Second)
+			if got := amounts(memory)["bob"]; got != n {
+				t.Errorf("%d of %d events of another stream have their effect, while %d events are retried", got, n, retried)
+			}
+		}
+		began := time.Now()
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("the worker took %v to stop", took)
+		}
+		if retried == 0 || retried == parked {
+			t.Errorf("%d of %d events were retried by then", retried, parked)
+		}
+		stop = start(t, store, p, memory, projections.OnError(projections.Park, 1))
+		<-time.After(parked * each * 2)
+		synctest.Wait()
+		wantAmounts(t, memory, map[string]int64{"alice": parked, "bob": 5})
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}

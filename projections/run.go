@@ -39,6 +39,13 @@ func Rebuild[T any](ctx context.Context, store *eventstore.Store, p *Projection[
 	if _, err := p.byType(store); err != nil {
 		return err
 	}
+	now, err := checkpoints(ctx, sink, p.ID())
+	if err != nil {
+		return err
+	}
+	if now.Paused {
+		return &InvalidError{Projection: p.ID().Name, Reason: fmt.Sprintf("version %d is paused, so that nothing would fill what a rebuild clears: resume it first, such as with brokerd projections resume", p.ID().Version)}
+	}
 	if err := sink.Reset(ctx, p.ID()); err != nil {
 		return fmt.Errorf("clearing the read model of projection %s: %w", p.ID(), err)
 	}

@@ -112,6 +112,7 @@ type Checkpoint struct {
 type Checkpoints struct {
 	Source     Source
 	Partitions map[int32]Checkpoint
+	Paused     bool // nothing is committed until it is resumed
 }
 
 // checkpoints reads what sink holds at this moment.

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"math"
@@ -174,14 +175,9 @@ const foldedAtOnce = 1024
 func (f *folding[Row]) fold(ctx context.Context, feed *feed, partition int32, next int64, meter *meter) error {
 	var batch []delivery
 	flush := func() error {
-		rows := NewRows(f.load)
-		run := application[*Rows[Row]]{projection: f.projection, handlers: f.handlers, batch: batch, failed: -1}
-		if err := run.apply(ctx, rows); err != nil {
-			return err
-		}
-		f.keep(rows)
+		err := f.apply(ctx, batch)
 		batch = batch[:0]
-		return nil
+		return err
 	}
 	done := int64(0)
 	for d, err := range feed.deliveries(ctx, partition, Mark{}) {
@@ -234,6 +230,37 @@ func compare[Row any](stored, folded map[string]Row) (rows int, differences []Di
 	}
 	slices.SortFunc(differences, func(a, b Difference[Row]) int { return bytes.Compare([]byte(a.Key), []byte(b.Key)) })
 	return len(keys), differences, nil
+}
+
+// apply handles events. One that is refused has no effect: the projection has passed it, so that an operator must have dropped it.
+func (f *folding[Row]) apply(ctx context.Context, batch []delivery) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	rows := NewRows(f.load)
+	run := application[*Rows[Row]]{projection: f.projection, handlers: f.handlers, batch: batch, failed: -1}
+	err := run.blame(run.apply(ctx, rows))
+	failed := run.failed
+	switch {
+	case err == nil:
+		f.keep(rows)
+		return nil
+	case ctx.Err() != nil:
+		return err
+	case failed >= 0:
+		return f.both(ctx, batch[:failed], batch[failed+1:])
+	case errors.Is(err, ErrData) && len(batch) > 1:
+		half := len(batch) / 2
+		return f.both(ctx, batch[:half], batch[half:])
+	}
+	return err
+}
+
+func (f *folding[Row]) both(ctx context.Context, first, second []delivery) error {
+	if err := f.apply(ctx, first); err != nil {
+		return err
+	}
+	return f.apply(ctx, second)
 }
 
 // sameJSON compares values as JSON, whose objects have no order, and whose numbers may be written in several ways: a sink may keep JSON in a form of its own.

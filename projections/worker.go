@@ -113,7 +113,11 @@ func (w *worker[T]) take(ctx, work context.Context, queue *queue, batch []delive
 			if err := w.patiently(ctx, func() error { return w.retry(work) }); err != nil {
 				return nil, err
 			}
-			waiting, cancel = context.WithTimeout(ctx, retryEvery)
+			pause := retryEvery
+			if w.parked.more { // those that flow come in between
+				pause = time.Millisecond
+			}
+			waiting, cancel = context.WithTimeout(ctx, pause)
 		}
 		got, err := queue.take(waiting, batch, limit, w.options.bytesMax)
 		ended := waiting.Err() != nil && ctx.Err() == nil

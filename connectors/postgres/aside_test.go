@@ -96,3 +96,46 @@ func TestParkedForItsKey(t *testing.T) {
 		t.Errorf("the others come to %d, want 7", n)
 	}
 }
+
+// TestVerifyDropped has an operator drop an event that cannot be handled: it is not missed.
+func TestVerifyDropped(t *testing.T) {
+	store, pool := openNotes(t), open(t)
+	p := projections.Define("notes", projections.Fold(func(c *counter, e eventstore.Recorded[note]) {
+		if e.Data.Text == "poison" {
+			panic("poison")
+		}
+		c.N++
+	}))
+	addNotes(t, store, "1", "poison")
+	if _, err := store.Append(t.Context(), "note-b", eventstore.Any, note{"2"}); err != nil {
+		t.Fatal(err)
+	}
+	table, admin := postgres.NewTable[counter](pool), postgres.NewAdmin(pool)
+	if err := projections.CatchUp(t.Context(), store, p, table, projections.OnError(projections.Park, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := admin.Drop(t.Context(), p.ID(), "note-a"); err != nil || n != 1 {
+		t.Fatalf("%d events were dropped: %v", n, err)
+	}
+	if v, err := projections.Verify(t.Context(), store, p, table, 1); err != nil || v.Rows != 2 || len(v.Differences) > 0 {
+		t.Errorf("verified: %+v, %v", v, err)
+	}
+}
+
+// TestRebuildOfAPausedProjection is refused before anything is cleared.
+func TestRebuildOfAPausedProjection(t *testing.T) {
+	store, pool := openNotes(t), open(t)
+	p := projections.Define("notes", projections.Fold(func(c *counter, e eventstore.Recorded[note]) { c.N++ }))
+	addNotes(t, store, "1")
+	table, admin := postgres.NewTable[counter](pool), postgres.NewAdmin(pool)
+	if err := projections.CatchUp(t.Context(), store, p, table); err != nil {
+		t.Fatal(err)
+	}
+	if err := admin.Pause(t.Context(), p.ID()); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, projections.Rebuild(t.Context(), store, p, table), "notes", "paused", "brokerd projections resume")
+	if n := number(t, pool, "SELECT count(*) FROM notes_v1.rows"); n != 1 {
+		t.Errorf("%d rows are left", n)
+	}
+}

@@ -47,7 +47,7 @@ const (
 	idleTimeout = 10 * time.Second // of a transaction whose worker does nothing
 	setupIdle   = time.Minute      // the same while a projection is set up, which may compute something
 
-	resetPatience = 30 * time.Second // of a reset
+	operatorPatience = 30 * time.Second // of a reset, and of a switch
 )
 
 // check returns once that the migrations are done.
@@ -123,12 +123,13 @@ type owned struct {
 	setUp          bool
 }
 
-// own locks the row of a projection version, and makes it if it is not there.
+// own locks the row of a projection version, and makes it if it is not there. Commits, which hold their checkpoint, refer to it when they set events aside: that
+// must not wait for whoever holds it and waits for the checkpoint.
 func own(ctx context.Context, tx pgx.Tx, p projections.ID) (o owned, err error) {
 	if _, err := tx.Exec(ctx, "INSERT INTO strand.projections (name, version) VALUES ($1, $2) ON CONFLICT DO NOTHING", p.Name, p.Version); err != nil {
 		return o, err
 	}
-	err = tx.QueryRow(ctx, "SELECT topic, topic_id, log_id, set_up FROM strand.projections WHERE name = $1 AND version = $2 FOR UPDATE", p.Name, p.Version).
+	err = tx.QueryRow(ctx, "SELECT topic, topic_id, log_id, set_up FROM strand.projections WHERE name = $1 AND version = $2 FOR NO KEY UPDATE", p.Name, p.Version).
 		Scan(&o.topic, &o.topicID, &o.logID, &o.setUp)
 	return o, err
 }
@@ -322,38 +323,44 @@ func searchPath(p projections.ID) string { return quote(Schema(p)) + ", public" 
 // reset removes what a projection version has written, and fences its owners. The epochs stay, and which topic they are of.
 func (d *database) reset(ctx context.Context, p projections.ID) error {
 	defer d.announce()
-	// Commits and readers hold what is to go. Whoever waits for that has later ones wait behind himself, so it does not wait long at a time.
+	return d.insist(ctx, "resetting projection "+p.String(), p, func(tx pgx.Tx) error { return reset(ctx, tx, p) })
+}
+
+// insist runs fn in a transaction, again and again while others hold what it needs. Commits and readers do, and whoever waits for them has later ones wait behind
+// himself, so it does not wait long at a time.
+func (d *database) insist(ctx context.Context, doing string, p projections.ID, fn func(pgx.Tx) error) error {
 	for began := time.Now(); ; {
-		err := d.resetOnce(ctx, p)
+		err := d.within(ctx, p, fn)
 		if !locked(err) || ctx.Err() != nil {
 			return err
 		}
-		if time.Since(began) > resetPatience {
-			return fmt.Errorf("resetting projection %s: transactions hold its tables or checkpoints for longer than %v: end them, pg_stat_activity shows them, or try again: %w", p, resetPatience, err)
+		if time.Since(began) > operatorPatience {
+			return fmt.Errorf("%s: transactions hold its tables or checkpoints for longer than %v: end them, pg_stat_activity shows them, or try again: %w", doing, operatorPatience, err)
 		}
 	}
 }
 
-func (d *database) resetOnce(ctx context.Context, p projections.ID) error {
-	return d.within(ctx, p, func(tx pgx.Tx) error {
-		if _, err := own(ctx, tx, p); err != nil {
-			return err
-		}
-		for _, sql := range []string{
-			"UPDATE strand.checkpoints SET next_offset = 0, log_epoch = 0, event_id = NULL, lane = lane + 1 WHERE projection = $1 AND version = $2",
-			"DELETE FROM strand.parked WHERE projection = $1 AND version = $2",
-			"UPDATE strand.projections SET topic = NULL, set_up = false WHERE name = $1 AND version = $2",
-		} {
-			if _, err := tx.Exec(ctx, sql, p.Name, p.Version); err != nil {
-				return err
-			}
-		}
-		if there, err := ownSchema(ctx, tx, p); err != nil || !there {
-			return err
-		}
-		_, err := tx.Exec(ctx, "DROP SCHEMA "+quote(Schema(p))+" CASCADE") // with the views that show it
+func reset(ctx context.Context, tx pgx.Tx, p projections.ID) error {
+	if _, err := own(ctx, tx, p); err != nil {
 		return err
-	})
+	}
+	for _, sql := range []string{
+		"UPDATE strand.checkpoints SET next_offset = 0, log_epoch = 0, event_id = NULL, lane = lane + 1 WHERE projection = $1 AND version = $2",
+		"DELETE FROM strand.parked WHERE projection = $1 AND version = $2",
+		"UPDATE strand.projections SET topic = NULL, set_up = false WHERE name = $1 AND version = $2",
+	} {
+		if _, err := tx.Exec(ctx, sql, p.Name, p.Version); err != nil {
+			return err
+		}
+	}
+	if there, err := ownSchema(ctx, tx, p); err != nil || !there {
+		return err
+	}
+	if err := hollow(ctx, tx, p); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, "DROP SCHEMA "+quote(Schema(p))+" CASCADE") // with whatever others have built on its tables
+	return err
 }
 
 // announce wakes those of this process that watch.
@@ -432,7 +439,7 @@ type querier interface {
 func readCheckpoints(ctx context.Context, from querier, p projections.ID) (now projections.Checkpoints, err error) {
 	now.Partitions = map[int32]projections.Checkpoint{}
 	rows, err := from.Query(ctx, `
-		SELECT p.topic, p.topic_id, p.log_id, coalesce(p.partitions, 0), c.partition, c.next_offset, c.log_epoch, c.event_id, c.epoch
+		SELECT p.topic, p.topic_id, p.log_id, coalesce(p.partitions, 0), p.paused, c.partition, c.next_offset, c.log_epoch, c.event_id, c.epoch
 		FROM strand.projections p LEFT JOIN strand.checkpoints c ON c.projection = p.name AND c.version = p.version
 		WHERE p.name = $1 AND p.version = $2`, p.Name, p.Version)
 	if err != nil {
@@ -445,7 +452,7 @@ func readCheckpoints(ctx context.Context, from querier, p projections.ID) (now p
 		var partitions int
 		var partition *int32
 		var next, logEpoch, epoch *int64
-		if err := rows.Scan(&topic, &topicID, &logID, &partitions, &partition, &next, &logEpoch, &eventID, &epoch); err != nil {
+		if err := rows.Scan(&topic, &topicID, &logID, &partitions, &now.Paused, &partition, &next, &logEpoch, &eventID, &epoch); err != nil {
 			return now, classified(err)
 		}
 		if topic != nil {

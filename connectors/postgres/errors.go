@@ -22,8 +22,10 @@ const (
 	codePaused   = "ST411"
 )
 
-// codeLocked says that a lock was held for too long.
-const codeLocked = "55P03"
+const (
+	codeLocked   = "55P03" // a lock was held for too long
+	codeDeadlock = "40P01"
+)
 
 // transientCodes are the errors of the moment, by their codes or classes.
 func transientCodes() []string {
@@ -54,7 +56,7 @@ func classified(err error) error {
 		}
 		for _, code := range transientCodes() {
 			if strings.HasPrefix(said.Code, code) {
-				return &projections.TransientError{Err: err}
+				return &projections.TransientError{Err: explained(err, said)}
 			}
 		}
 		err := explained(err, said)
@@ -131,6 +133,12 @@ func explained(err error, said *pgconn.PgError) error {
 		hint = "create it in the projection's Setup, and rebuild; or raise the projection's version"
 	case "42703", "42804":
 		hint = hintMisfit
+	case "53100":
+		hint = "make room on PostgreSQL's disk"
+	case "53300":
+		hint = "have pools of fewer connections, MaxConns, or raise max_connections"
+	case "2BP01":
+		hint = "others have built on it (" + strings.ReplaceAll(said.Detail, "\n", "; ") + "): drop that first, and make it again afterwards"
 	case "42501":
 		hint = "grant the role of the connection what it needs"
 	case "22021":
@@ -159,10 +167,10 @@ func conflict(err error) bool {
 	return ok && said.Code == codeConflict
 }
 
-// locked says whether a lock was held for too long.
+// locked says whether a lock was held for too long, or two waited for each other's.
 func locked(err error) bool {
 	said, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && said.Code == codeLocked
+	return ok && (said.Code == codeLocked || said.Code == codeDeadlock)
 }
 
 // missing says whether there is no such table or schema.

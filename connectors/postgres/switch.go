@@ -4,23 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/strandlog/strand/projections"
 )
 
-// Switch has readers see a version of a projection: the views of schema NAME show its tables from then on, all of them at once. They lose whatever was
-// granted on the views of before. A version that has no tables, because it was reset and no worker has begun again, is refused.
+// Switch has readers see a version of a projection: the views of schema NAME show its tables from then on, all of them at once. What was granted on them, and what
+// others have built on them, stays while a version has the columns of the one before, and may have more behind them. Otherwise a view is made anew, which takes the
+// grants away, and is refused while anything is built on it. A version that has no tables, because it was reset and no worker has begun again, is refused.
 func (a *Admin) Switch(ctx context.Context, p projections.ID) error {
 	if err := a.known(ctx, p); err != nil {
 		return err
 	}
-	return a.database.within(ctx, p, func(tx pgx.Tx) error {
+	return a.database.insist(ctx, "switching to projection "+p.String(), p, func(tx pgx.Tx) error {
 		o, err := own(ctx, tx, p)
 		switch {
 		case err != nil:
 			return err
-		case !o.setUp:
+		case o.topic == nil:
 			return &projections.InvalidError{Projection: p.Name, Reason: fmt.Sprintf("version %d has no tables that readers could see: run its workers first, or rebuild it", p.Version)}
 		}
 		return show(ctx, tx, p)
@@ -60,17 +63,20 @@ func show(ctx context.Context, tx pgx.Tx, p projections.ID) error {
 	if err != nil {
 		return err
 	}
-	for _, view := range old {
-		if _, err := tx.Exec(ctx, "DROP VIEW IF EXISTS "+views+"."+quote(view)); err != nil {
-			return err
-		}
-	}
 	tables, err := names(ctx, tx, Schema(p), "r", "p", "v", "m")
 	if err != nil {
 		return err
 	}
+	for _, view := range old {
+		if slices.Contains(tables, view) {
+			continue
+		}
+		if _, err := tx.Exec(ctx, "DROP VIEW "+views+"."+quote(view)); err != nil {
+			return err
+		}
+	}
 	for _, table := range tables {
-		if _, err := tx.Exec(ctx, "CREATE VIEW "+views+"."+quote(table)+" AS SELECT * FROM "+quote(Schema(p), table)); err != nil {
+		if err := showTable(ctx, tx, views+"."+quote(table), "SELECT * FROM "+quote(Schema(p), table), slices.Contains(old, table)); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, "COMMENT ON VIEW "+views+"."+quote(table)+" IS '"+viewComment+"'"); err != nil {
@@ -79,6 +85,51 @@ func show(ctx context.Context, tx pgx.Tx, p projections.ID) error {
 	}
 	_, err = tx.Exec(ctx, "INSERT INTO strand.live (name, version) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET version = excluded.version, switched = now()", p.Name, p.Version)
 	return err
+}
+
+// showTable makes a view, or has it show something else.
+func showTable(ctx context.Context, tx pgx.Tx, view, query string, there bool) error {
+	if !there {
+		_, err := tx.Exec(ctx, "CREATE VIEW "+view+" AS "+query)
+		return err
+	}
+	err := pgx.BeginFunc(ctx, tx, func(try pgx.Tx) error {
+		_, err := try.Exec(ctx, "CREATE OR REPLACE VIEW "+view+" AS "+query)
+		return err
+	})
+	if said, ok := errors.AsType[*pgconn.PgError](err); !ok || said.Code != codeOtherColumns {
+		return err
+	}
+	_, err = tx.Exec(ctx, "DROP VIEW "+view+"; CREATE VIEW "+view+" AS "+query)
+	return err
+}
+
+// codeOtherColumns is how PostgreSQL refuses to have a view show other columns.
+const codeOtherColumns = "42P16"
+
+// hollow has the views that show a version show no rows, so that they, and what others have built on them, outlive its tables.
+func hollow(ctx context.Context, tx pgx.Tx, p projections.ID) error {
+	rows, err := tx.Query(ctx, `SELECT c.relname, coalesce(string_agg('NULL::' || format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attcollation = 0 THEN '' ELSE ' COLLATE ' || a.attcollation::regcollation END || ' AS ' || quote_ident(a.attname), ', ' ORDER BY a.attnum), '')
+		FROM strand.live AS l JOIN pg_class AS c ON c.relnamespace = to_regnamespace(quote_ident($3)) AND c.relkind = 'v' AND obj_description(c.oid, 'pg_class') = $4
+		LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+		WHERE l.name = $1 AND l.version = $2 GROUP BY c.relname`, p.Name, p.Version, Views(p.Name), viewComment)
+	if err != nil {
+		return err
+	}
+	var name, columns string
+	var statements []string
+	if _, err := pgx.ForEachRow(rows, []any{&name, &columns}, func() error {
+		statements = append(statements, "CREATE OR REPLACE VIEW "+quote(Views(p.Name), name)+" AS SELECT "+columns+" WHERE false")
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, sql := range statements {
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // viewComment tells the views that show a version from those of somebody else in the same schema.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -102,5 +104,149 @@ func TestVersionsShareConnections(t *testing.T) {
 				t.Fatalf("round %d, %s: %v", round, p.ID(), err)
 			}
 		}
+	}
+}
+
+// ops counts, in rows of some type.
+func ops[Row any](version int, fold func(*Row)) *projections.Projection[*projections.Rows[Row]] {
+	return projections.Define("ops", projections.FoldBy(func(eventstore.Recorded[numbered]) string { return "all" }, func(row *Row, _ eventstore.Recorded[numbered]) { fold(row) })).Version(version)
+}
+
+// TestViewsAreBuiltOn has others build on the views that readers see, and be granted what they need: a rebuild and a switch leave that, as long as the columns
+// are there.
+func TestViewsAreBuiltOn(t *testing.T) {
+	type wider struct{ N, More int64 }
+	type other struct{ N string }
+	store, pool := openStore(t), open(t)
+	appendNumbers(t, store, 0, 4, 1)
+	events := int64(4)
+	first := ops(1, func(c *counter) { c.N++ })
+	table, admin := postgres.NewTable[counter](pool), postgres.NewAdmin(pool)
+	if err := projections.CatchUp(t.Context(), store, first, table); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pool.Exec(t.Context(), "CREATE SCHEMA reports; CREATE VIEW reports.total AS SELECT sum(n)::bigint AS n FROM ops.rows; GRANT SELECT ON ops.rows TO pg_monitor"); err != nil {
+		t.Fatal(err)
+	}
+	check := func(when string) {
+		t.Helper()
+		if n := number(t, pool, "SELECT n FROM reports.total"); n != events {
+			t.Errorf("%s: the report says %d", when, n)
+		}
+		if n := number(t, pool, "SELECT has_table_privilege('pg_monitor', 'ops.rows', 'SELECT')::int"); n != 1 {
+			t.Errorf("%s: the grant is gone", when)
+		}
+	}
+	check("at first")
+	if err := table.Reset(t.Context(), first.ID()); err != nil {
+		t.Fatal(err)
+	}
+	if n := number(t, pool, "SELECT count(*) FROM ops.rows"); n != 0 {
+		t.Errorf("after a reset readers see %d rows", n)
+	}
+	if err := projections.Rebuild(t.Context(), store, first, table); err != nil {
+		t.Fatal(err)
+	}
+	check("after a rebuild")
+	second := ops(2, func(w *wider) { w.N++ })
+	if err := projections.CatchUp(t.Context(), store, second, postgres.NewTable[wider](pool)); err != nil {
+		t.Fatal(err)
+	}
+	if err := admin.Switch(t.Context(), second.ID()); err != nil {
+		t.Fatal(err)
+	}
+	check("with another column behind the others")
+	third := ops(3, func(o *other) { o.N += "+" })
+	if err := projections.CatchUp(t.Context(), store, third, postgres.NewTable[other](pool)); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, admin.Switch(t.Context(), third.ID()), "view reports.total depends on view ops.rows", "drop that first")
+	check("after a switch that was refused")
+	if _, err := pool.Exec(t.Context(), "DROP VIEW reports.total"); err != nil {
+		t.Fatal(err)
+	}
+	if err := admin.Switch(t.Context(), third.ID()); err != nil {
+		t.Fatal(err)
+	}
+	if n := number(t, pool, "SELECT length(n) FROM ops.rows"); n != events {
+		t.Errorf("the live version counted %d", n)
+	}
+}
+
+// TestSwitchToNothing has an operator switch to a version that was reset.
+func TestSwitchToNothing(t *testing.T) {
+	store, pool := openStore(t), open(t)
+	appendNumbers(t, store, 0, 4, 1)
+	table := postgres.NewTable[counter](pool)
+	for version := range 2 {
+		if err := projections.CatchUp(t.Context(), store, ops(1+version, func(c *counter) { c.N++ }), table); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second := projections.ID{Name: "ops", Version: 2}
+	if err := table.Reset(t.Context(), second); err != nil {
+		t.Fatal(err)
+	}
+	if err := postgres.NewAdmin(pool).Switch(t.Context(), second); !errors.Is(err, projections.ErrInvalid) {
+		t.Errorf("switching to it: %v", err)
+	}
+	if n := number(t, pool, "SELECT n FROM ops.rows"); n != 4 {
+		t.Errorf("readers see %d", n)
+	}
+}
+
+// TestSwitchWaits has a reader be in a transaction for longer than anybody waits for a lock at a time.
+func TestSwitchWaits(t *testing.T) {
+	store, pool := openStore(t), open(t)
+	appendNumbers(t, store, 0, 4, 1)
+	for version := range 2 {
+		if err := projections.CatchUp(t.Context(), store, ops(1+version, func(c *counter) { c.N++ }), postgres.NewTable[counter](pool)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reader, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reader.Exec(t.Context(), "SELECT FROM ops.rows"); err != nil {
+		t.Fatal(err)
+	}
+	end := sync.OnceFunc(func() { _ = reader.Rollback(context.WithoutCancel(t.Context())) })
+	defer end()
+	time.AfterFunc(3*time.Second, end)
+	if err := postgres.NewAdmin(pool).Switch(t.Context(), projections.ID{Name: "ops", Version: 2}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestResetWhileParking resets a projection while a commit sets an event aside.
+func TestResetWhileParking(t *testing.T) {
+	pool := open(t)
+	sink := postgres.NewSink(pool)
+	claim := projections.Claim{Projection: "ops", Version: 1, Topic: "events", Epoch: 1, Partitions: 1}
+	lane, err := sink.Claim(t.Context(), claim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside, waits, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- lane.Commit(t.Context(), projections.Mark{Next: 1}, func(pgx.Tx) error {
+			lane.(projections.Parking).SetAside(projections.ParkedEvent{Stream: "a-b", ID: uuid.New(), Type: "x", Reason: "y"})
+			close(inside)
+			<-waits
+			return nil
+		})
+	}()
+	<-inside
+	reset := make(chan error, 1)
+	go func() { reset <- sink.Reset(t.Context(), claim.ID()) }()
+	for number(t, pool, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'strand ops%' AND wait_event_type = 'Lock'") == 0 {
+		if t.Context().Err() != nil {
+			t.Fatal("the reset waits for nothing")
+		}
+	}
+	close(waits)
+	if err := errors.Join(<-ended, <-reset); err != nil {
+		t.Error(err)
 	}
 }

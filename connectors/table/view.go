@@ -32,7 +32,7 @@ func (v *view) take(r *commitlog.Record) (err error) {
 }
 
 func (v *view) checkpoints() projections.Checkpoints {
-	now := projections.Checkpoints{Source: v.about.source(), Partitions: make(map[int32]projections.Checkpoint, len(v.at))}
+	now := projections.Checkpoints{Source: v.about.source(), Paused: v.about.Paused, Partitions: make(map[int32]projections.Checkpoint, len(v.at))}
 	for partition, at := range v.at {
 		at = v.about.counting(at)
 		now.Partitions[partition] = projections.Checkpoint{Mark: at.mark(), Epoch: at.Epoch}

@@ -87,11 +87,11 @@ type shop struct {
 }
 
 func (s *shop) run(ctx context.Context, broker, database string) error {
-	// The log is a new one: what an earlier run has left in your database belongs to another.
-	if err := cmp.Or(
-		s.table.Reset(ctx, orders.ID()), s.sink.Reset(ctx, revenue.ID()), s.sink.Reset(ctx, netRevenue.ID()),
-		postgres.NewAdmin(s.pool).Switch(ctx, revenue.ID()), // the version that readers see
-	); err != nil {
+	// The log is a new one: what an earlier run has left in your database belongs to another, and readers see its last version.
+	if err := postgres.NewAdmin(s.pool).Switch(ctx, revenue.ID()); err != nil && !errors.Is(err, projections.ErrUnknownProjection) {
+		return err
+	}
+	if err := cmp.Or(s.table.Reset(ctx, orders.ID()), s.sink.Reset(ctx, revenue.ID()), s.sink.Reset(ctx, netRevenue.ID())); err != nil {
 		return err
 	}
 	ctx, stop := context.WithTimeout(ctx, 2*time.Minute)

@@ -80,7 +80,7 @@ func (s *subject[T]) testPause(t *testing.T) {
 	s.mustBePaused(t, lane, 2) // and stays
 	other := s.claim(t, 1, 1)
 	s.mustBePaused(t, other, 1)
-	if !s.overview(t).Paused {
+	if !s.overview(t).Paused || !s.checkpoints(t).Paused {
 		t.Error("it is not listed as paused")
 	}
 	s.wantCounters(t, map[string]int64{"a": 1})
