@@ -129,8 +129,11 @@ func explainDatabase(err error, cfg pgconn.Config) error {
 	if connecting, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return failed(exitUnavailable, err, "no %s: %s\n  name another: --database URL, or %s in the environment", shownDatabase(cfg), unreached(connecting), databaseVariable)
 	}
-	if errors.Is(err, projections.ErrTransient) {
+	switch {
+	case errors.Is(err, projections.ErrTransient):
 		return failed(exitUnavailable, err, "%s does not answer: %s", shownDatabase(cfg), err)
+	case errors.Is(err, projections.ErrInvalid):
+		return failed(exitRefused, err, "%s", plain(err))
 	}
 	return failed(exitError, err, "%s", plain(err))
 }

@@ -14,8 +14,8 @@ func projectionsSwitchCommand(at *modelPlace) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "switch NAME --version N",
 		Short: "Have readers see another version of a projection",
-		Long: `Have readers see another version of a projection: the views of the schema NAME show its tables from then on, all of them at once. They lose whatever was granted on
-the views of before. Switching back is the same with the other number.
+		Long: `Have readers see another version of a projection: the views of the schema NAME show its tables from then on, all of them at once. What was granted on
+them, and what is built on them, stays while the columns are the same. Switching back is the same with the other number.
 
 It says how many records the new version is behind the one that was live. Both go on, as long as they have workers.
 

@@ -27,6 +27,7 @@ CREATE TABLE strand.checkpoints (
 	version     integer NOT NULL,
 	partition   integer NOT NULL,
 	next_offset bigint  NOT NULL DEFAULT 0, -- the effects of all records below it are there, and of none above
+	new_from    bigint  NOT NULL DEFAULT 0, -- records below it were passed before, in whatever version; the highest number: the version is not the live one
 	log_epoch   bigint  NOT NULL DEFAULT 0, -- of the leader that served the record before it
 	event_id    uuid,                       -- of the record before it; null: nothing to compare
 	epoch       bigint  NOT NULL,           -- of the owner's assignment
@@ -55,7 +56,7 @@ CREATE TABLE strand.parked (
 );
 CREATE INDEX parked_streams ON strand.parked (projection, version, partition, stream, "offset");
 
--- The version of a projection that readers see.
+-- The version of a projection that readers see: the first one that was run, until another is chosen.
 CREATE TABLE strand.live (
 	name     text PRIMARY KEY,
 	version  integer NOT NULL,

@@ -12,8 +12,8 @@
 //
 // A projection is a name, a version and handlers. [Fold] and [FoldBy] change a row; [On] and [OnBatch] write through the sink's
 // transaction as they like. The sink decides where the read model lives: the same folds run on [Memory] and on any other sink
-// of rows. A projection writes its read model and nothing else, since handlers may see an event again after a commit that failed,
-// and see all of them again in a [Rebuild].
+// of rows. A projection should write its read model and nothing else, since handlers may see an event again after a commit that failed,
+// and see all of them again in a [Rebuild], or under a new version. A handler that does something outside all the same asks [Replayed] first.
 //
 // # Ordering
 //

@@ -27,9 +27,10 @@ type Memory[Row any] struct {
 }
 
 type memoryPartition[Row any] struct {
-	mark  Mark
-	epoch uint64
-	owner *memoryLane[Row] // nil after Reset
+	mark    Mark
+	newFrom int64
+	epoch   uint64
+	owner   *memoryLane[Row] // nil after Reset
 
 	aside []ParkedEvent // by offset
 }
@@ -91,7 +92,9 @@ func (m *Memory[Row]) Claim(ctx context.Context, c Claim) (Lane[*Rows[Row]], err
 	}
 	if m.followed != c.Source() { // it was reset: the epochs of another log say nothing
 		for _, part := range m.parts {
-			part.epoch = 0
+			if part.epoch = 0; m.followed.TopicID != c.TopicID {
+				part.newFrom = 0
+			}
 		}
 	}
 	part := m.parts[c.Partition]
@@ -103,7 +106,7 @@ func (m *Memory[Row]) Claim(ctx context.Context, c Claim) (Lane[*Rows[Row]], err
 		return nil, &FencedError{Projection: c.ID(), Partition: c.Partition, Epoch: c.Epoch, Owner: part.epoch}
 	}
 	m.source, m.followed = c.Source(), c.Source()
-	lane := &memoryLane[Row]{sink: m, claim: c, part: part, mark: part.mark}
+	lane := &memoryLane[Row]{sink: m, claim: c, part: part, mark: part.mark, newFrom: part.newFrom}
 	part.epoch, part.owner = c.Epoch, lane
 	m.announce()
 	return lane, nil
@@ -170,6 +173,7 @@ func (m *Memory[Row]) Reset(ctx context.Context, p ID) error {
 	}
 	clear(m.rows)
 	for _, part := range m.parts {
+		part.newFrom = max(part.newFrom, part.mark.Next)
 		part.mark, part.owner, part.aside = Mark{}, nil, nil
 	}
 	m.source, m.setUp = Source{}, false
@@ -279,16 +283,20 @@ func (m *Memory[Row]) takeTurn(ctx context.Context) (release func(), err error) 
 
 // memoryLane is used by one goroutine; only its place as the owner of the partition is shared, under the sink's mu.
 type memoryLane[Row any] struct {
-	sink   *Memory[Row]
-	claim  Claim
-	part   *memoryPartition[Row]
-	mark   Mark
-	closed bool
+	sink    *Memory[Row]
+	claim   Claim
+	part    *memoryPartition[Row]
+	mark    Mark
+	newFrom int64
+	closed  bool
 
 	changes []func([]ParkedEvent) []ParkedEvent // of what is set aside, by the commit under way
 }
 
 func (l *memoryLane[Row]) Checkpoint() Mark { return l.mark }
+
+// NewFrom implements [Gated].
+func (l *memoryLane[Row]) NewFrom() int64 { return l.newFrom }
 
 func (l *memoryLane[Row]) Commit(ctx context.Context, next Mark, fn func(*Rows[Row]) error) error {
 	if l.closed {

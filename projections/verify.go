@@ -78,6 +78,7 @@ func Verify[Row any](ctx context.Context, store *eventstore.Store, p *Projection
 	for _, at := range stored.Checkpoints.Partitions {
 		meter.expect(at.Next)
 	}
+	ctx = gated(ctx, NeverNew)
 	if err := f.setUp(ctx); err != nil {
 		return v, err
 	}

@@ -38,7 +38,7 @@ func (w *worker[T]) run(ctx context.Context) (reached bool, err error) {
 	defer reader.Wait()
 	defer stopReading()
 
-	work, release := grace(ctx, w.options.stopTimeout)
+	work, release := grace(gated(ctx, newFromOf(w.lane)), w.options.stopTimeout)
 	defer release()
 	pace := newPace(w.options.eventsMax)
 	var batch []delivery

@@ -46,7 +46,7 @@ func (a *Admin) SetCheckpoints(ctx context.Context, p projections.ID, next map[i
 	}
 	return a.database.begin(ctx, terms{application: upkeep(p), idle: idleTimeout}, func(tx pgx.Tx) error { // for the commits under way
 		for partition, offset := range next {
-			tag, err := tx.Exec(ctx, `UPDATE strand.checkpoints SET next_offset = $4, log_epoch = 0, event_id = NULL, lane = lane + 1
+			tag, err := tx.Exec(ctx, `UPDATE strand.checkpoints SET next_offset = $4, new_from = greatest(new_from, next_offset), log_epoch = 0, event_id = NULL, lane = lane + 1
 				WHERE projection = $1 AND version = $2 AND partition = $3`, p.Name, p.Version, partition, offset)
 			switch {
 			case err != nil:

@@ -144,14 +144,16 @@ func (o owned) follow(ctx context.Context, tx pgx.Tx, c projections.Claim) error
 	if o.topicID == nil || *o.topicID == c.TopicID && *o.logID == c.LogID {
 		return nil
 	}
-	_, err := tx.Exec(ctx, "UPDATE strand.checkpoints SET epoch = 0 WHERE projection = $1 AND version = $2", c.Projection, c.Version)
+	_, err := tx.Exec(ctx, `UPDATE strand.checkpoints SET epoch = 0, new_from = CASE WHEN $3 AND new_from <> $4 THEN 0 ELSE new_from END WHERE projection = $1 AND version = $2`,
+		c.Projection, c.Version, *o.topicID != c.TopicID, int64(projections.NeverNew)) // one from a backup is the same topic
 	return err
 }
 
 // claimed is what a claim found.
 type claimed struct {
-	lane int64
-	mark projections.Mark
+	lane    int64
+	mark    projections.Mark
+	newFrom int64
 }
 
 // claim makes the caller the owner of a partition. create makes what it writes to, if that is not there.
@@ -195,10 +197,16 @@ func take(ctx context.Context, tx pgx.Tx, c projections.Claim) (got claimed, err
 	}
 	var eventID *uuid.UUID
 	var logEpoch int64
+	if err := liveFirst(ctx, tx, c.ID()); err != nil {
+		return got, err
+	}
 	err = tx.QueryRow(ctx, `
-		INSERT INTO strand.checkpoints AS c (projection, version, partition, epoch, lane) VALUES ($1, $2, $3, $4, 1)
+		INSERT INTO strand.checkpoints AS c (projection, version, partition, epoch, lane, new_from) VALUES ($1, $2, $3, $4, 1,
+			CASE WHEN (SELECT version FROM strand.live WHERE name = $1) = $2
+				THEN coalesce((SELECT max(next_offset) FROM strand.checkpoints WHERE projection = $1 AND version <> $2 AND partition = $3), 0) ELSE $5 END)
 		ON CONFLICT (projection, version, partition) DO UPDATE SET epoch = excluded.epoch, lane = c.lane + 1 WHERE c.epoch <= excluded.epoch
-		RETURNING lane, next_offset, log_epoch, event_id`, c.Projection, c.Version, c.Partition, int64(c.Epoch)).Scan(&got.lane, &got.mark.Next, &logEpoch, &eventID)
+		RETURNING lane, next_offset, log_epoch, event_id, new_from`, c.Projection, c.Version, c.Partition, int64(c.Epoch), int64(projections.NeverNew)).
+		Scan(&got.lane, &got.mark.Next, &logEpoch, &eventID, &got.newFrom)
 	if errors.Is(err, pgx.ErrNoRows) {
 		var owner int64
 		if err := tx.QueryRow(ctx, "SELECT epoch FROM strand.checkpoints WHERE projection = $1 AND version = $2 AND partition = $3", c.Projection, c.Version, c.Partition).Scan(&owner); err != nil {
@@ -345,7 +353,7 @@ func reset(ctx context.Context, tx pgx.Tx, p projections.ID) error {
 		return err
 	}
 	for _, sql := range []string{
-		"UPDATE strand.checkpoints SET next_offset = 0, log_epoch = 0, event_id = NULL, lane = lane + 1 WHERE projection = $1 AND version = $2",
+		"UPDATE strand.checkpoints SET next_offset = 0, new_from = greatest(new_from, next_offset), log_epoch = 0, event_id = NULL, lane = lane + 1 WHERE projection = $1 AND version = $2",
 		"DELETE FROM strand.parked WHERE projection = $1 AND version = $2",
 		"UPDATE strand.projections SET topic = NULL, set_up = false WHERE name = $1 AND version = $2",
 	} {

@@ -20,7 +20,8 @@
 //
 // Each version of a projection has a schema of its own, NAME_vVERSION, which is made with it and which the search path of its transactions begins with: Setup
 // and handlers name their tables without a schema. Readers use the views in the schema NAME, which show the tables of one version: the first one at
-// first, and another one when [Admin.Switch] is called, all in one transaction.
+// first, and another one when [Admin.Switch] is called, all in one transaction. Build on the views, not on the tables: what was granted on them, and what is built on
+// them, outlives rebuilds, in which they show no rows until there are some, and switches to versions with the same columns.
 //
 // # Ordering and concurrency
 //
@@ -42,8 +43,12 @@
 // A table that is changed under a worker so that it cannot write to it, or is dropped, is no event's fault: the worker ends whatever its policy, and nothing
 // is parked. A Table is made with the version, and never again behind its checkpoints: projections.Rebuild makes a new one from the log.
 //
+// An error that a handler returns is of the moment if PostgreSQL said it, or the connection of the transaction is gone. Whatever else it is, such as another server
+// that does not answer, is for the policy; a handler that wants to be called again, for as long as it takes, returns a projections.TransientError.
+//
 // A worker that stops in the middle of a transaction, and whose partition has moved, keeps its successor waiting for as long as PostgreSQL takes to end its
-// transaction: idle_in_transaction_session_timeout is ten seconds in it, and a successor ends it after two.
+// transaction: idle_in_transaction_session_timeout is ten seconds in it, and a successor ends it after two. So it is with claims; what Setup does may be idle for
+// a minute. All transactions have an application_name that begins with "strand" and names the projection.
 //
 // # Testing
 //

@@ -18,6 +18,7 @@ type lane struct {
 	claim  projections.Claim
 	number int64
 	mark   projections.Mark
+	from   int64 // the first new record, as of the claim
 	closed bool
 
 	parking parking // of the commit under way
@@ -25,6 +26,9 @@ type lane struct {
 
 // Checkpoint is the mark of the last commit.
 func (l *lane) Checkpoint() projections.Mark { return l.mark }
+
+// NewFrom implements [projections.Gated].
+func (l *lane) NewFrom() int64 { return l.from }
 
 // Close releases the lane.
 func (l *lane) Close() error {

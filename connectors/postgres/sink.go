@@ -23,7 +23,7 @@ func (s *Sink) Claim(ctx context.Context, c projections.Claim) (projections.Lane
 		return nil, err
 	}
 	s.database.announce()
-	return &txLane{lane{database: s.database, claim: c, number: got.lane, mark: got.mark}}, nil
+	return &txLane{lane{database: s.database, claim: c, number: got.lane, mark: got.mark, from: got.newFrom}}, nil
 }
 
 // Place implements [projections.Placed].

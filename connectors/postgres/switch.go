@@ -14,6 +14,9 @@ import (
 // Switch has readers see a version of a projection: the views of schema NAME show its tables from then on, all of them at once. What was granted on them, and what
 // others have built on them, stays while a version has the columns of the one before, and may have more behind them. Otherwise a view is made anew, which takes the
 // grants away, and is refused while anything is built on it. A version that has no tables, because it was reset and no worker has begun again, is refused.
+//
+// The version takes over what its handlers do outside of the database, see projections.Replayed, at the place where the live one is. So switch when it has caught
+// up, and is not ahead: of what it has passed, and the other not, nobody does that.
 func (a *Admin) Switch(ctx context.Context, p projections.ID) error {
 	if err := a.known(ctx, p); err != nil {
 		return err
@@ -26,8 +29,23 @@ func (a *Admin) Switch(ctx context.Context, p projections.ID) error {
 		case o.topic == nil:
 			return &projections.InvalidError{Projection: p.Name, Reason: fmt.Sprintf("version %d has no tables that readers could see: run its workers first, or rebuild it", p.Version)}
 		}
+		if err := pass(ctx, tx, p); err != nil {
+			return err
+		}
 		return show(ctx, tx, p)
 	})
+}
+
+// pass has a version take over the effects outside of the database from the live one, where that is. The workers of both claim their partitions anew: they learn
+// it by that.
+func pass(ctx context.Context, tx pgx.Tx, p projections.ID) error {
+	_, err := tx.Exec(ctx, `
+		WITH was AS (SELECT version FROM strand.live WHERE name = $1 AND version <> $2),
+			at AS (SELECT c.* FROM strand.checkpoints c, was WHERE c.projection = $1 AND c.version IN ($2, was.version) ORDER BY version, partition FOR NO KEY UPDATE OF c)
+		UPDATE strand.checkpoints c SET lane = c.lane + 1, new_from = CASE WHEN c.version <> $2 THEN $3
+				ELSE coalesce((SELECT greatest(at.next_offset, at.new_from) FROM at WHERE at.version <> $2 AND at.partition = c.partition), 0) END
+		FROM at WHERE c.projection = at.projection AND c.version = at.version AND c.partition = at.partition`, p.Name, p.Version, int64(projections.NeverNew))
+	return err
 }
 
 // Live is the version of a projection that readers see: 0 when there is none yet.
@@ -41,11 +59,20 @@ func (a *Admin) Live(ctx context.Context, name string) (version int, err error) 
 
 // showFirst shows a version if none is shown, or this one is.
 func showFirst(ctx context.Context, tx pgx.Tx, p projections.ID) error {
+	if err := liveFirst(ctx, tx, p); err != nil {
+		return err
+	}
 	var live int
 	err := tx.QueryRow(ctx, "SELECT version FROM strand.live WHERE name = $1", p.Name).Scan(&live)
-	if errors.Is(err, pgx.ErrNoRows) || err == nil && live == p.Version {
-		return show(ctx, tx, p)
+	if err != nil || live != p.Version {
+		return err
 	}
+	return show(ctx, tx, p)
+}
+
+// liveFirst makes a version the live one if there is none.
+func liveFirst(ctx context.Context, tx pgx.Tx, p projections.ID) error {
+	_, err := tx.Exec(ctx, "INSERT INTO strand.live (name, version) VALUES ($1, $2) ON CONFLICT DO NOTHING", p.Name, p.Version)
 	return err
 }
 

@@ -45,7 +45,7 @@ func (t *Table[Row]) Claim(ctx context.Context, c projections.Claim) (projection
 		return nil, err
 	}
 	t.database.announce()
-	return &tableLane[Row]{lane: lane{database: t.database, claim: c, number: got.lane, mark: got.mark}, table: t, sql: newStatements(c.ID(), t.columns)}, nil
+	return &tableLane[Row]{lane: lane{database: t.database, claim: c, number: got.lane, mark: got.mark, from: got.newFrom}, table: t, sql: newStatements(c.ID(), t.columns)}, nil
 }
 
 // create makes the table, unless it is there. It refuses one that is not what Row needs, and to make one behind a checkpoint: the effects of all that is below

@@ -133,6 +133,7 @@ func (a *Admin) SetCheckpoints(ctx context.Context, p projections.ID, next map[i
 			if err != nil {
 				return nil, err
 			}
+			at.NewFrom = max(at.NewFrom, at.Next)
 			at.Lane, at.Next, at.LogEpoch, at.EventID = at.Lane+1, offset, 0, uuid.Nil
 			// Whatever is committed meanwhile: a claim would have changed what the topic is about.
 			updates = append(updates, commitlog.Update{Key: checkpointKey(partition), Value: encoded(at), Newest: commitlog.AnyRecord})

@@ -23,6 +23,7 @@ type lane[Row any] struct {
 	about      projection // as this lane saw it last
 	aboutAt    int64      // its offset
 	checkpoint checkpoint // as this lane wrote it last
+	newFrom    int64      // as of the claim
 	newest     int64      // its offset
 	rows       map[string]held
 	bytes      int             // that they take
@@ -59,6 +60,9 @@ func (l *lane[Row]) forget() { l.rows, l.bytes = map[string]held{}, 0 }
 
 // Checkpoint is the mark of the last commit.
 func (l *lane[Row]) Checkpoint() projections.Mark { return l.checkpoint.mark() }
+
+// NewFrom implements [projections.Gated].
+func (l *lane[Row]) NewFrom() int64 { return l.newFrom }
 
 // Close releases the lane.
 func (l *lane[Row]) Close() error {

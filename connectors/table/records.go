@@ -69,6 +69,7 @@ type projection struct {
 	Paused     bool      `json:"paused,omitempty"`     // nothing is committed
 	Generation int       `json:"generation"`           // counts the resets
 	Partitions []int32   `json:"partitions,omitempty"` // that have a checkpoint
+	Since      int       `json:"since,omitempty"`      // Logs when it began with another topic, to whose offsets those of before say nothing
 }
 
 func (p *projection) source() projections.Source {
@@ -82,7 +83,9 @@ func (p *projection) source() projections.Source {
 func (p *projection) claimed(c projections.Claim) error {
 	switch {
 	case p.Topic == "" && p.LogID != uuid.Nil && (p.TopicID != c.TopicID || p.LogID != c.LogID):
-		p.Logs++
+		if p.Logs++; p.TopicID != c.TopicID { // otherwise it is the same topic, from a backup
+			p.Since = p.Logs
+		}
 	case p.Topic != "" && p.source() != c.Source():
 		return &projections.DivergedError{Projection: c.ID(), Topic: c.Topic, Partition: c.Partition,
 			Reason: fmt.Sprintf("the checkpoint belongs to topic %s (id %s, log %s), the worker reads topic %s (id %s, log %s)",
@@ -104,11 +107,14 @@ func (p *projection) reset() {
 
 // counting is what of a checkpoint counts: it may have been written before a reset, or for another log.
 func (p *projection) counting(c checkpoint) checkpoint {
+	if c.Generation != p.Generation {
+		c = checkpoint{Epoch: c.Epoch, Lane: c.Lane, NewFrom: max(c.NewFrom, c.Next), Logs: c.Logs}
+	}
+	if c.Logs < p.Since {
+		c.NewFrom = 0
+	}
 	if c.Logs != p.Logs {
 		c.Epoch = 0
-	}
-	if c.Generation != p.Generation {
-		c = checkpoint{Epoch: c.Epoch, Lane: c.Lane}
 	}
 	c.Logs, c.Generation = p.Logs, p.Generation
 	return c
@@ -119,6 +125,7 @@ type checkpoint struct {
 	Epoch      uint64    `json:"epoch"`
 	Lane       uint64    `json:"lane"` // counts the owners
 	Next       int64     `json:"next"`
+	NewFrom    int64     `json:"newFrom,omitempty"` // see projections.Gated
 	LogEpoch   uint64    `json:"logEpoch,omitempty"`
 	EventID    uuid.UUID `json:"eventId,omitzero"`
 	Logs       int       `json:"logs,omitempty"`       // those of the projection when it was written

@@ -42,15 +42,44 @@ func (s *Sink[Row]) Claim(ctx context.Context, c projections.Claim) (projections
 		if c.Epoch < at.Epoch {
 			return nil, &projections.FencedError{Projection: c.ID(), Partition: c.Partition, Epoch: c.Epoch, Owner: at.Epoch}
 		}
+		if at.Lane == 0 { // the first time
+			if at.NewFrom, err = passedBefore(ctx, s.client, c); err != nil {
+				return nil, err
+			}
+		}
 		at.Epoch, at.Lane = c.Epoch, at.Lane+1
 		return []commitlog.Update{{Key: checkpointKey(c.Partition), Value: encoded(at), Newest: newest}}, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	l := &lane[Row]{client: s.client, topic: t, updater: u, claim: c, about: about, aboutAt: aboutAt, checkpoint: at, newest: offsets[0]}
+	l := &lane[Row]{client: s.client, topic: t, updater: u, claim: c, about: about, aboutAt: aboutAt, checkpoint: at, newFrom: at.NewFrom, newest: offsets[0]}
 	l.forget()
 	return l, nil
+}
+
+// passedBefore is how far the version before has passed a partition that this one claims for the first time.
+func passedBefore(ctx context.Context, client *commitlog.Client, c projections.Claim) (int64, error) {
+	for version := c.Version - 1; version > 0; version-- {
+		before := projections.ID{Name: c.Projection, Version: version}
+		t, err := open(ctx, client, before, false)
+		if isUnknown(err) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		about, _, err := readAbout(ctx, client, t)
+		if err != nil {
+			return 0, err
+		}
+		at, _, err := readCheckpoint(ctx, client, t, &about, c.Partition)
+		if err != nil || about.TopicID != c.TopicID {
+			return 0, err
+		}
+		return max(at.Next, at.NewFrom), nil
+	}
+	return 0, nil
 }
 
 // Setup implements [projections.Sink].

@@ -422,3 +422,36 @@ func TestLargeRows(t *testing.T) {
 		t.Errorf("there are %d rows, %v, want %d", len(rows), err, events)
 	}
 }
+
+// TestReplayed has a version begin where another one has passed events: their effects outside of the topic are not done again.
+func TestReplayed(t *testing.T) {
+	b := start(t)
+	store, err := eventstore.Open(t.Context(), b.Client(), eventstore.Config{Partitions: 1}, counters)
+	if err != nil {
+		t.Fatal(err)
+	}
+	effects := 0
+	version := func(n int) *projections.Projection[*projections.Rows[counter]] {
+		return projections.Define("mails", projections.On(func(ctx context.Context, _ *projections.Rows[counter], e eventstore.Recorded[counted]) error {
+			if !projections.Replayed(ctx, e.Position) {
+				effects++
+			}
+			return nil
+		})).Version(n)
+	}
+	sink := table.New[counter](b.Client())
+	for _, step := range []struct{ version, events, want int }{{1, 3, 3}, {3, 2, 2}, {3, 1, 1}} {
+		for range step.events {
+			if _, err := store.Append(t.Context(), "counter-a", eventstore.Any, counted{1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		effects = 0
+		if err := projections.CatchUp(t.Context(), store, version(step.version), sink); err != nil {
+			t.Fatal(err)
+		}
+		if effects != step.want {
+			t.Errorf("version %d had %d effects, want %d", step.version, effects, step.want)
+		}
+	}
+}

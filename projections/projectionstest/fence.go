@@ -183,3 +183,40 @@ func (s *subject[T]) testResetFences(t *testing.T) {
 	s.mustBeFenced(t, zombie, 4)
 	s.wantMark(t, 0, mark(0))
 }
+
+// testNews looks from where on events are new, if lanes know that.
+func (s *subject[T]) testNews(t *testing.T) {
+	of := theClaim(0, 1)
+	wantNew := func(when string, want int64) projections.Lane[T] {
+		t.Helper()
+		lane, err := s.Sink.Claim(t.Context(), of)
+		if err != nil {
+			t.Fatalf("%s: %v", when, err)
+		}
+		if gate, ok := lane.(projections.Gated); ok && gate.NewFrom() != want {
+			t.Errorf("%s: events are new from %d on, want %d", when, gate.NewFrom(), want)
+		}
+		return lane
+	}
+	reset := func() {
+		t.Helper()
+		if err := s.Sink.Reset(t.Context(), theProjection()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.mustCommit(t, wantNew("at first", 0), 5, "a", 1)
+	wantNew("for the next owner", 0)
+	reset()
+	s.mustCommit(t, wantNew("after a reset", 5), 3, "a", 1)
+	reset()
+	s.mustCommit(t, wantNew("after another one, that came sooner", 5), 7, "a", 1)
+	reset()
+	wantNew("after a third one", 7)
+	reset()
+	of.LogID = uuid.UUID{9}
+	wantNew("in the same topic from a backup", 7)
+	reset()
+	of.TopicID = uuid.UUID{9}
+	s.mustCommit(t, wantNew("in another topic", 0), 2, "a", 1)
+	wantNew("for the next owner there", 0)
+}

@@ -56,6 +56,7 @@ func Run[T any](t *testing.T, open func(t *testing.T) Harness[T]) {
 		{"a reset clears everything but the epochs", (*subject[T]).testReset},
 		{"a reset fences", (*subject[T]).testResetFences},
 		{"after a reset another log may be followed, whose epochs begin anew", (*subject[T]).testAnotherLog},
+		{"what was passed before a reset is not new, unless it is another topic", (*subject[T]).testNews},
 		{"a worker with crashes equals the count outside", (*subject[T]).testCrashes},
 	}
 	if open(t).Admin != nil {
