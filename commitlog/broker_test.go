@@ -45,6 +45,7 @@ type scriptedBroker struct {
 	offset    int64
 	max       int
 	closed    bool
+	starting  bool // the node that the client is connected to
 }
 
 const (
@@ -94,7 +95,15 @@ func (b *scriptedBroker) elect(shard int) {
 	b.topic.Shard[shard].Session += 1000
 }
 
-func (b *scriptedBroker) local(question string) string { return question }
+func (b *scriptedBroker) local(question string) string {
+	if b.starting {
+		return question + startingNode
+	}
+	return question
+}
+
+// startingNode is behind the subjects of a node that does not serve yet.
+const startingNode = ".starting"
 
 func (b *scriptedBroker) payloadBytesMax() int {
 	if b.max > 0 {
@@ -168,6 +177,9 @@ func (b *scriptedBroker) publish(subject string, payload []byte) error {
 }
 
 func (b *scriptedBroker) answer(ctx context.Context, subject string, payload []byte) ([]byte, error) {
+	if strings.HasSuffix(subject, startingNode) {
+		return nil, errNobody
+	}
 	if strings.HasPrefix(subject, "strand.topics.") {
 		return b.answerCatalogue(subject, payload)
 	}

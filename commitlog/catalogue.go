@@ -161,11 +161,17 @@ func (c *Client) askCatalogue(ctx context.Context, subject string, req wire.Topi
 	if err != nil {
 		return resp, &InvalidError{Reason: err.Error()}
 	}
+	var reply []byte
 	switch subject {
 	case wire.SubjectTopicDescribe, wire.SubjectTopicList, wire.SubjectCluster:
-		subject = c.conn.local(subject)
+		reply, err = c.ask(ctx, c.conn.local(subject), payload, c.cfg.RequestTimeout)
+		if !errors.Is(err, errUndelivered) {
+			break
+		}
+		fallthrough // the node does not serve yet, or there is another one by now
+	default:
+		reply, err = c.ask(ctx, subject, payload, c.cfg.RequestTimeout)
 	}
-	reply, err := c.ask(ctx, subject, payload, c.cfg.RequestTimeout)
 	if err != nil {
 		return resp, err
 	}

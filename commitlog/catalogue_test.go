@@ -283,3 +283,16 @@ func TestCheckNames(t *testing.T) {
 		}
 	}
 }
+
+// TestStartingNode has the client be connected to a node that does not serve yet: another one answers.
+func TestStartingNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBroker(1)
+		b.starting = true
+		c, want := b.connect(t, Config{})
+		began := time.Now()
+		if got, err := c.Topic(t.Context(), want.Name); err != nil || got.ID != want.ID || time.Since(began) > 0 {
+			t.Errorf("after %v: %+v, %v", time.Since(began), got, err)
+		}
+	})
+}

@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/strandlog/strand/commitlog"
@@ -30,6 +31,9 @@ func (s *Store) Share(ctx context.Context, group string, cfg commitlog.MemberCon
 	return groups.Share(ctx, group, []commitlog.Topic{s.topic}, cfg, work)
 }
 
+// reassignTries is how often workers are told to begin anew when it is not known whether they were: once more does no harm.
+const reassignTries = 5
+
 // Reassign has every member of a group end its work and begin anew, under new epochs. Without groups there is nobody, and it does nothing.
 func (s *Store) Reassign(ctx context.Context, group string) error {
 	groups, ok := s.log.(Groups)
@@ -40,5 +44,10 @@ func (s *Store) Reassign(ctx context.Context, group string) error {
 	for p := range offsets {
 		offsets[p] = commitlog.GroupOffset{Topic: s.topic.ID, Partition: int32(p), Offset: commitlog.NoOffset}
 	}
-	return groups.ResetOffsets(ctx, group, offsets, true)
+	for try := 1; ; try++ {
+		err := groups.ResetOffsets(ctx, group, offsets, true)
+		if !errors.Is(err, commitlog.ErrIndefinite) || ctx.Err() != nil || try == reassignTries {
+			return err
+		}
+	}
 }

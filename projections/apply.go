@@ -29,6 +29,17 @@ type application[T any] struct {
 	failed     int // index of the delivery whose handler failed, -1 if none did
 }
 
+// gated is apply for a commit of a lane, whose handlers may ask what is new.
+func (a *application[T]) gated(ctx context.Context, tx T, lane Lane[T]) error {
+	g := gateOf(lane)
+	err := a.apply(g.within(ctx), tx)
+	if refused := g.failure(); refused != nil {
+		a.failed = -1
+		return refused
+	}
+	return err
+}
+
 // apply loads the rows of all folds, runs the handlers of single events in the order of the log, then those of batches.
 func (a *application[T]) apply(ctx context.Context, tx T) error {
 	a.failed = -1

@@ -298,6 +298,11 @@ func (l *memoryLane[Row]) Checkpoint() Mark { return l.mark }
 // NewFrom implements [Gated].
 func (l *memoryLane[Row]) NewFrom() int64 { return l.newFrom }
 
+// Owned implements [Gated].
+func (l *memoryLane[Row]) Owned(context.Context) error {
+	return l.guarded(func() {})
+}
+
 func (l *memoryLane[Row]) Commit(ctx context.Context, next Mark, fn func(*Rows[Row]) error) error {
 	if l.closed {
 		return errors.New("commit on a closed lane")

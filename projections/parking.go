@@ -226,6 +226,10 @@ func (w *worker[T]) retry(ctx context.Context) error {
 		if !asked {
 			continue
 		}
+		if time.Now().After(w.parked.until) {
+			w.parked.more = true
+			return nil
+		}
 		done, err := w.retryStream(ctx, stream)
 		if err != nil || w.parked.more {
 			return err
@@ -279,7 +283,7 @@ func (w *worker[T]) retryOne(ctx context.Context, e ParkedEvent) (ok bool, err e
 	run := application[T]{projection: w.projection, handlers: w.handlers, batch: []delivery{d}, failed: -1}
 	err = w.lane.Commit(ctx, d.mark, func(tx T) error {
 		w.parked.sink.Release(e.Offset)
-		return run.apply(ctx, tx)
+		return run.gated(ctx, tx, w.lane)
 	})
 	err = run.blame(err)
 	switch {

@@ -390,3 +390,43 @@ func TestRetryLetsOthersPass(t *testing.T) {
 		}
 	})
 }
+
+// TestRefusedRetriesLetOthersPass has many streams be retried that are refused again.
+func TestRefusedRetriesLetOthersPass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const parked, each = 200, 50 * time.Millisecond
+		store, memory := openStore(t, 1), projections.NewMemory[balance]()
+		p := projections.Define("balances", projections.On(func(ctx context.Context, rows *projections.Rows[balance], e eventstore.Recorded[deposited]) error {
+			if e.Data.Amount == 13 {
+				<-time.After(each)
+				return errors.New("poison")
+			}
+			row, err := rows.Row(ctx, e.Stream.Key())
+			if err == nil {
+				row.Amount += e.Data.Amount
+			}
+			return err
+		}))
+		for i := range parked {
+			appendTo(t, store, fmt.Sprint("a", i), deposited{13})
+		}
+		if err := projections.CatchUp(t.Context(), store, p, memory, projections.OnError(projections.Park, 1)); err != nil {
+			t.Fatal(err)
+		}
+		for i := range parked {
+			if err := memory.Retry(0, fmt.Sprint("account-a", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stop := start(t, store, p, memory, projections.OnError(projections.Park, 1))
+		<-time.After(2 * time.Second)
+		appendTo(t, store, "bob", deposited{1})
+		<-time.After(time.Second)
+		if got := amounts(memory)["bob"]; got != 1 {
+			t.Error("another stream waits for all that are retried")
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"math"
+	"sync"
 
 	"github.com/strandlog/strand/eventstore"
 )
@@ -12,23 +13,55 @@ type Gated interface {
 	// NewFrom is the offset at which the events begin that the projection has not passed before, in whatever version. It is that of the claim; [NeverNew] while the
 	// version is not the one that readers see.
 	NewFrom() int64
+	// Owned refuses a lane whose partition was taken over with a [FencedError]. It is asked before something is done that a refused commit does not take back.
+	Owned(ctx context.Context) error
 }
 
 // NeverNew is beyond all offsets.
 const NeverNew = math.MaxInt64
 
-type newFromKey struct{}
+// gate is what the handlers of one commit ask.
+type gate struct {
+	from  int64
+	owned func(ctx context.Context) error // nil: it needs no asking
 
-// gated gives the context of handlers whose events are new from an offset on.
-func gated(ctx context.Context, newFrom int64) context.Context {
-	return context.WithValue(ctx, newFromKey{}, newFrom)
+	mu    sync.Mutex
+	asked bool
+	err   error // why the commit must not be made
 }
 
-func newFromOf(lane any) int64 {
-	if g, ok := lane.(Gated); ok {
-		return g.NewFrom()
+type gateKey struct{}
+
+// within gives handlers the gate.
+func (g *gate) within(ctx context.Context) context.Context {
+	return context.WithValue(ctx, gateKey{}, g)
+}
+
+// gateOf is that of a commit in a lane.
+func gateOf(lane any) *gate {
+	if l, ok := lane.(Gated); ok {
+		return &gate{from: l.NewFrom(), owned: l.Owned}
 	}
-	return 0
+	return &gate{}
+}
+
+// failure is why the commit must not be made.
+func (g *gate) failure() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.err
+}
+
+func (g *gate) replayed(ctx context.Context, offset int64) bool {
+	if offset < g.from {
+		return true
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.asked && g.owned != nil {
+		g.asked, g.err = true, g.owned(ctx)
+	}
+	return g.err != nil // then it is for whoever has the partition, or for the next try
 }
 
 // Replayed tells a handler that an event was handled before: what it does outside of the sink, such as sending mail, must not be done again. ctx is the handler's.
@@ -36,9 +69,12 @@ func newFromOf(lane any) int64 {
 // It is so of what the projection had passed before it was rebuilt, reset, or set back, and of all events while a version fills beside the one that readers see.
 // After a switch the new version goes on with such effects where the old one was. [Verify] replays everything.
 //
+// Where no version is the one that readers see, in table topics, a version begins where the one before was when it claimed its partitions: stop that one first. In
+// memory everything is new at each start.
+//
 // It gates, and does not make exactly once: an effect is done again when its commit fails, or is done and the worker dies before it has committed. Give whoever
-// does it the event's id to tell.
+// does it the event's id to tell. The first question of a commit may cost a round trip to the sink.
 func Replayed(ctx context.Context, at eventstore.Position) bool {
-	from, _ := ctx.Value(newFromKey{}).(int64)
-	return at.Offset < from
+	g, ok := ctx.Value(gateKey{}).(*gate)
+	return ok && g.replayed(ctx, at.Offset)
 }

@@ -37,6 +37,7 @@ type Verification[Row any] struct {
 	Rows        int   // that were compared
 	Records     int64 // of the log that were read
 	Differences []Difference[Row]
+	Refused     []*HandlerError // events that the projection has passed, that were not set aside, and that its handlers refuse: in the fold they have no effect
 }
 
 // Difference is a row that is not what the log makes of it. Nil: there is none.
@@ -78,7 +79,7 @@ func Verify[Row any](ctx context.Context, store *eventstore.Store, p *Projection
 	for _, at := range stored.Checkpoints.Partitions {
 		meter.expect(at.Next)
 	}
-	ctx = gated(ctx, NeverNew)
+	ctx = (&gate{from: NeverNew}).within(ctx)
 	if err := f.setUp(ctx); err != nil {
 		return v, err
 	}
@@ -100,6 +101,7 @@ func Verify[Row any](ctx context.Context, store *eventstore.Store, p *Projection
 			}
 		}
 	}
+	v.Refused = f.refused
 	v.Rows, v.Differences, err = compare(stored.Rows, f.rows)
 	return v, err
 }
@@ -131,6 +133,7 @@ type folding[Row any] struct {
 	wanted     func(string) bool
 	rows       map[string]Row
 	aside      map[place]bool
+	refused    []*HandlerError
 }
 
 func (f *folding[Row]) load(_ context.Context, keys []string, found func(string, Row)) error {
@@ -233,7 +236,7 @@ func compare[Row any](stored, folded map[string]Row) (rows int, differences []Di
 	return len(keys), differences, nil
 }
 
-// apply handles events. One that is refused has no effect: the projection has passed it, so that an operator must have dropped it.
+// apply handles events. One that is refused has no effect: the projection has passed it, so that an operator may have dropped it.
 func (f *folding[Row]) apply(ctx context.Context, batch []delivery) error {
 	if len(batch) == 0 {
 		return nil
@@ -246,9 +249,12 @@ func (f *folding[Row]) apply(ctx context.Context, batch []delivery) error {
 	case err == nil:
 		f.keep(rows)
 		return nil
-	case ctx.Err() != nil:
+	case ctx.Err() != nil, errors.Is(err, ErrTransient), errors.Is(err, ErrUnusable):
 		return err
 	case failed >= 0:
+		if refused, ok := errors.AsType[*HandlerError](err); ok {
+			f.refused = append(f.refused, refused)
+		}
 		return f.both(ctx, batch[:failed], batch[failed+1:])
 	case errors.Is(err, ErrData) && len(batch) > 1:
 		half := len(batch) / 2

@@ -38,7 +38,7 @@ func (w *worker[T]) run(ctx context.Context) (reached bool, err error) {
 	defer reader.Wait()
 	defer stopReading()
 
-	work, release := grace(gated(ctx, newFromOf(w.lane)), w.options.stopTimeout)
+	work, release := grace(ctx, w.options.stopTimeout)
 	defer release()
 	pace := newPace(w.options.eventsMax)
 	var batch []delivery
@@ -187,7 +187,7 @@ func (w *worker[T]) commit(ctx context.Context, batch []delivery) (failed int, e
 		if len(aside) > 0 {
 			w.parked.sink.SetAside(aside...)
 		}
-		return run.apply(ctx, tx)
+		return run.gated(ctx, tx, w.lane)
 	})
 	err = run.blame(err)
 	switch {

@@ -120,16 +120,19 @@ func NewServer(ctx context.Context, cfg Config) *Server {
 	return s
 }
 
+// nodesQueue has one node of a cluster answer for one that does not serve yet.
+const nodesQueue = "nodes"
+
 // Serve begins to answer questions about topics, which any node of a cluster can.
 func (s *Server) Serve(c Catalogue) error {
 	for subject, handle := range map[string]handler{wire.SubjectTopicDescribe: describe, wire.SubjectTopicList: list, wire.SubjectCluster: nodes} {
-		subject = wire.NodeSubject(subject, s.cfg.Reads.ConnectedServerId())
-		sub, err := s.cfg.Reads.Subscribe(subject, s.catalogue(c, handle))
-		if err != nil {
+		own, err1 := s.cfg.Reads.Subscribe(wire.NodeSubject(subject, s.cfg.Reads.ConnectedServerId()), s.catalogue(c, handle))
+		any, err2 := s.cfg.Reads.QueueSubscribe(subject, nodesQueue, s.catalogue(c, handle))
+		if err := errors.Join(err1, err2); err != nil {
 			return fmt.Errorf("subscribing to %s: %w", subject, err)
 		}
 		s.mu.Lock()
-		s.admin = append(s.admin, sub)
+		s.admin = append(s.admin, own, any)
 		s.mu.Unlock()
 	}
 	return s.cfg.Reads.FlushTimeout(subscribeTimeout)

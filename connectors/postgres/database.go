@@ -106,7 +106,7 @@ func (d *database) begin(ctx context.Context, t terms, fn func(tx pgx.Tx) error)
 		return err
 	}
 	return classified(pgx.BeginFunc(ctx, d.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "SELECT set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $2, true), set_config('application_name', left($3, 63), true)",
+		if _, err := tx.Exec(ctx, "SELECT set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $2, true), set_config('application_name', $3, true)",
 			ms(t.locks), ms(t.idle), t.application); err != nil {
 			return err
 		}
@@ -172,7 +172,7 @@ func (d *database) claim(ctx context.Context, c projections.Claim, create func(t
 		if !locked(err) || try > 0 {
 			return got, err
 		}
-		if err := d.endStuck(ctx, application(c), time.Second); err != nil {
+		if err := d.endStuck(ctx, application(c), time.Second, true); err != nil {
 			return got, err
 		}
 		if err := d.endStuckUpkeep(ctx, c.ID()); err != nil {
@@ -200,12 +200,15 @@ func take(ctx context.Context, tx pgx.Tx, c projections.Claim) (got claimed, err
 	if err := liveFirst(ctx, tx, c.ID()); err != nil {
 		return got, err
 	}
+	var live int
+	if err := tx.QueryRow(ctx, "SELECT version FROM strand.live WHERE name = $1 FOR SHARE", c.Projection).Scan(&live); err != nil { // nobody switches meanwhile
+		return got, err
+	}
 	err = tx.QueryRow(ctx, `
 		INSERT INTO strand.checkpoints AS c (projection, version, partition, epoch, lane, new_from) VALUES ($1, $2, $3, $4, 1,
-			CASE WHEN (SELECT version FROM strand.live WHERE name = $1) = $2
-				THEN coalesce((SELECT max(next_offset) FROM strand.checkpoints WHERE projection = $1 AND version <> $2 AND partition = $3), 0) ELSE $5 END)
+			CASE WHEN $6 THEN 0 ELSE $5::bigint END)
 		ON CONFLICT (projection, version, partition) DO UPDATE SET epoch = excluded.epoch, lane = c.lane + 1 WHERE c.epoch <= excluded.epoch
-		RETURNING lane, next_offset, log_epoch, event_id, new_from`, c.Projection, c.Version, c.Partition, int64(c.Epoch), int64(projections.NeverNew)).
+		RETURNING lane, next_offset, log_epoch, event_id, new_from`, c.Projection, c.Version, c.Partition, int64(c.Epoch), int64(projections.NeverNew), live == c.Version).
 		Scan(&got.lane, &got.mark.Next, &logEpoch, &eventID, &got.newFrom)
 	if errors.Is(err, pgx.ErrNoRows) {
 		var owner int64
@@ -223,24 +226,26 @@ func take(ctx context.Context, tx pgx.Tx, c projections.Claim) (got claimed, err
 
 // application names the transactions of a partition's owner in pg_stat_activity.
 func application(c projections.Claim) string {
-	return fmt.Sprintf("strand %s p%d", c.ID(), c.Partition)
+	return shorten(fmt.Sprintf("strand %s p%d", c.ID(), c.Partition))
 }
 
 // upkeep names the transactions of claims, and of operators, about a projection version; setting names those that set it up.
-func upkeep(p projections.ID) string  { return fmt.Sprintf("strand %s upkeep", p) }
-func setting(p projections.ID) string { return fmt.Sprintf("strand %s setup", p) }
+func upkeep(p projections.ID) string  { return shorten(fmt.Sprintf("strand %s upkeep", p)) }
+func setting(p projections.ID) string { return shorten(fmt.Sprintf("strand %s setup", p)) }
 
 // endStuck ends transactions of some name that have done nothing for a while, and hold what others wait for: their clients stand still, or are gone without the
-// server's knowing. In the middle of a batch they are active, and wait for the rest of it.
-func (d *database) endStuck(ctx context.Context, application string, idle time.Duration) error {
+// server's knowing. In the middle of a batch they are active, and wait for the rest of it; so is a Setup that copies something, which nobody else has to end.
+func (d *database) endStuck(ctx context.Context, application string, idle time.Duration, batches bool) error {
 	_, err := d.pool.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-		WHERE application_name = left($1, 63) AND datname = current_database() AND (state LIKE 'idle in transaction%' OR state = 'active' AND wait_event = 'ClientRead')
-			AND state_change < now() - $2 * interval '1 millisecond'`, application, idle.Milliseconds())
+		WHERE application_name = $1 AND datname = current_database() AND (state LIKE 'idle in transaction%' OR $3 AND state = 'active' AND wait_event = 'ClientRead')
+			AND state_change < now() - $2 * interval '1 millisecond'
+			AND (pg_has_role(usesysid, 'MEMBER') OR pg_has_role('pg_signal_backend', 'MEMBER') AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = usesysid))`,
+		application, idle.Milliseconds(), batches) // of others one would be refused
 	return classified(err)
 }
 
 func (d *database) endStuckUpkeep(ctx context.Context, p projections.ID) error {
-	return cmp.Or(d.endStuck(ctx, upkeep(p), time.Second), d.endStuck(ctx, setting(p), setupIdle))
+	return cmp.Or(d.endStuck(ctx, upkeep(p), time.Second, true), d.endStuck(ctx, setting(p), setupIdle, false))
 }
 
 // setUp runs fn once in the life of a projection version, in a transaction that also makes the version's schema.
@@ -271,6 +276,10 @@ func setUpOnce(ctx context.Context, tx pgx.Tx, p projections.ID, fn func(tx pgx.
 		return err
 	}
 	if err := fn(tx); err != nil {
+		return err
+	}
+	// Readers may hold the views, and others must not wait behind this for them.
+	if _, err := tx.Exec(ctx, "SELECT set_config('lock_timeout', $1, true)", ms(lockTimeout)); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(ctx, "UPDATE strand.projections SET set_up = true WHERE name = $1 AND version = $2", p.Name, p.Version); err != nil {

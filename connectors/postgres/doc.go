@@ -21,7 +21,8 @@
 // Each version of a projection has a schema of its own, NAME_vVERSION, which is made with it and which the search path of its transactions begins with: Setup
 // and handlers name their tables without a schema. Readers use the views in the schema NAME, which show the tables of one version: the first one at
 // first, and another one when [Admin.Switch] is called, all in one transaction. Build on the views, not on the tables: what was granted on them, and what is built on
-// them, outlives rebuilds, in which they show no rows until there are some, and switches to versions with the same columns.
+// them, outlives rebuilds, in which they show no rows until there are some, and switches to versions with the same columns; but for columns
+// of types that Setup makes, which go with the schema of their version.
 //
 // # Ordering and concurrency
 //

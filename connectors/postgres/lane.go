@@ -30,6 +30,15 @@ func (l *lane) Checkpoint() projections.Mark { return l.mark }
 // NewFrom implements [projections.Gated].
 func (l *lane) NewFrom() int64 { return l.from }
 
+// Owned implements [projections.Gated].
+func (l *lane) Owned(ctx context.Context) error {
+	_, refused, err := l.stored(ctx)
+	if refused != nil {
+		return refused
+	}
+	return classified(err)
+}
+
 // Close releases the lane.
 func (l *lane) Close() error {
 	l.closed = true
@@ -51,7 +60,7 @@ func (l *lane) admit(next projections.Mark) error {
 
 // begin queues what every commit begins with: it ends the transaction if the lane has lost its partition.
 func (l *lane) begin(b *pgx.Batch, next projections.Mark) {
-	b.Queue("SELECT set_config('synchronous_commit', $1, true), set_config('lock_timeout', $2, true), set_config('application_name', left($3, 63), true)",
+	b.Queue("SELECT set_config('synchronous_commit', $1, true), set_config('lock_timeout', $2, true), set_config('application_name', $3, true)",
 		l.synchronous, ms(lockTimeout), application(l.claim))
 	var eventID *uuid.UUID
 	if next.EventID != uuid.Nil {
@@ -82,7 +91,7 @@ func (l *lane) end(ctx context.Context, next projections.Mark, err error) error 
 // that does not help, the next try tells.
 func (l *lane) clear(ctx context.Context, err error) {
 	if locked(err) {
-		_ = l.endStuck(ctx, application(l.claim), time.Second)
+		_ = l.endStuck(ctx, application(l.claim), time.Second, true)
 	}
 }
 

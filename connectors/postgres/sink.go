@@ -44,6 +44,9 @@ func (s *Sink) Reset(ctx context.Context, p projections.ID) error { return s.dat
 
 type txLane struct{ lane }
 
+// Owned implements [projections.Gated]: a commit has its checkpoint before its handlers run.
+func (l *txLane) Owned(context.Context) error { return nil }
+
 // Commit implements [projections.Lane].
 func (l *txLane) Commit(ctx context.Context, next projections.Mark, fn func(pgx.Tx) error) error {
 	if err := l.admit(next); err != nil {

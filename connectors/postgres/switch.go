@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -39,12 +40,26 @@ func (a *Admin) Switch(ctx context.Context, p projections.ID) error {
 // pass has a version take over the effects outside of the database from the live one, where that is. The workers of both claim their partitions anew: they learn
 // it by that.
 func pass(ctx context.Context, tx pgx.Tx, p projections.ID) error {
+	if err := liveFirst(ctx, tx, p); err != nil {
+		return err
+	}
+	var was int
+	if err := tx.QueryRow(ctx, "SELECT version FROM strand.live WHERE name = $1 FOR UPDATE", p.Name).Scan(&was); err != nil || was == p.Version {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `INSERT INTO strand.checkpoints (projection, version, partition, epoch, lane)
+		SELECT projection, $2, partition, 0, 0 FROM strand.checkpoints WHERE projection = $1 AND version = $3 ON CONFLICT DO NOTHING`, p.Name, p.Version, was); err != nil { // for whoever claims them
+		return err
+	}
+	if _, err := tx.Exec(ctx, "SELECT FROM strand.checkpoints WHERE projection = $1 AND version IN ($2, $3) ORDER BY version, partition FOR NO KEY UPDATE", p.Name, p.Version, was); err != nil {
+		return err
+	}
 	_, err := tx.Exec(ctx, `
-		WITH was AS (SELECT version FROM strand.live WHERE name = $1 AND version <> $2),
-			at AS (SELECT c.* FROM strand.checkpoints c, was WHERE c.projection = $1 AND c.version IN ($2, was.version) ORDER BY version, partition FOR NO KEY UPDATE OF c)
-		UPDATE strand.checkpoints c SET lane = c.lane + 1, new_from = CASE WHEN c.version <> $2 THEN $3
-				ELSE coalesce((SELECT greatest(at.next_offset, at.new_from) FROM at WHERE at.version <> $2 AND at.partition = c.partition), 0) END
-		FROM at WHERE c.projection = at.projection AND c.version = at.version AND c.partition = at.partition`, p.Name, p.Version, int64(projections.NeverNew))
+		UPDATE strand.checkpoints c SET lane = lane + 1, new_from = CASE WHEN version <> $2 THEN $4
+			ELSE coalesce((SELECT greatest(o.next_offset, o.new_from) FROM strand.checkpoints o JOIN strand.projections p ON p.name = o.projection AND p.version = o.version
+				WHERE o.projection = $1 AND o.version = $3 AND o.partition = c.partition
+					AND p.topic_id = (SELECT topic_id FROM strand.projections WHERE name = $1 AND version = $2)), 0) END
+		WHERE projection = $1 AND version IN ($2, $3)`, p.Name, p.Version, was, int64(projections.NeverNew))
 	return err
 }
 
@@ -120,21 +135,39 @@ func showTable(ctx context.Context, tx pgx.Tx, view, query string, there bool) e
 		_, err := tx.Exec(ctx, "CREATE VIEW "+view+" AS "+query)
 		return err
 	}
-	err := pgx.BeginFunc(ctx, tx, func(try pgx.Tx) error {
-		_, err := try.Exec(ctx, "CREATE OR REPLACE VIEW "+view+" AS "+query)
-		return err
-	})
+	err := replaceView(ctx, tx, view, query)
 	if said, ok := errors.AsType[*pgconn.PgError](err); !ok || said.Code != codeOtherColumns {
 		return err
 	}
-	_, err = tx.Exec(ctx, "DROP VIEW "+view+"; CREATE VIEW "+view+" AS "+query)
+	var owner, user string
+	if err := tx.QueryRow(ctx, "SELECT relowner::regrole::text, current_user::regrole::text FROM pg_class WHERE oid = to_regclass($1)", view).Scan(&owner, &user); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, "DROP VIEW "+view+"; CREATE VIEW "+view+" AS "+query); err != nil || owner == user {
+		return err
+	}
+	_, err = tx.Exec(ctx, "ALTER VIEW "+view+" OWNER TO "+owner) // its workers replace it as well
 	return err
 }
 
-// codeOtherColumns is how PostgreSQL refuses to have a view show other columns.
-const codeOtherColumns = "42P16"
+// replaceView has a view show something else, in the same columns. It keeps what is granted on it, what is built on it, and its options.
+func replaceView(ctx context.Context, tx pgx.Tx, view, query string) error {
+	return pgx.BeginFunc(ctx, tx, func(try pgx.Tx) error {
+		var options string
+		if err := try.QueryRow(ctx, "SELECT coalesce(' WITH (' || array_to_string(reloptions, ', ') || ')', '') FROM pg_class WHERE oid = to_regclass($1)", view).Scan(&options); err != nil {
+			return err
+		}
+		_, err := try.Exec(ctx, "CREATE OR REPLACE VIEW "+view+options+" AS "+query)
+		return err
+	})
+}
 
-// hollow has the views that show a version show no rows, so that they, and what others have built on them, outlive its tables.
+const (
+	codeOtherColumns = "42P16" // a view is to show other columns
+	codeNotPermitted = "42501"
+)
+
+// hollow has the views that show a version show no rows, so that they, and what others have built on them, outlive its tables. Those of somebody else go with them.
 func hollow(ctx context.Context, tx pgx.Tx, p projections.ID) error {
 	rows, err := tx.Query(ctx, `SELECT c.relname, coalesce(string_agg('NULL::' || format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attcollation = 0 THEN '' ELSE ' COLLATE ' || a.attcollation::regcollation END || ' AS ' || quote_ident(a.attname), ', ' ORDER BY a.attnum), '')
 		FROM strand.live AS l JOIN pg_class AS c ON c.relnamespace = to_regnamespace(quote_ident($3)) AND c.relkind = 'v' AND obj_description(c.oid, 'pg_class') = $4
@@ -143,16 +176,20 @@ func hollow(ctx context.Context, tx pgx.Tx, p projections.ID) error {
 	if err != nil {
 		return err
 	}
+	queries := map[string]string{}
 	var name, columns string
-	var statements []string
 	if _, err := pgx.ForEachRow(rows, []any{&name, &columns}, func() error {
-		statements = append(statements, "CREATE OR REPLACE VIEW "+quote(Views(p.Name), name)+" AS SELECT "+columns+" WHERE false")
+		queries[quote(Views(p.Name), name)] = "SELECT " + columns + " WHERE false"
 		return nil
 	}); err != nil {
 		return err
 	}
-	for _, sql := range statements {
-		if _, err := tx.Exec(ctx, sql); err != nil {
+	for _, view := range slices.Sorted(maps.Keys(queries)) {
+		err := replaceView(ctx, tx, view, queries[view])
+		if said, ok := errors.AsType[*pgconn.PgError](err); ok && said.Code == codeNotPermitted {
+			continue
+		}
+		if err != nil {
 			return err
 		}
 	}

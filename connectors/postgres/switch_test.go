@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -248,5 +249,126 @@ func TestResetWhileParking(t *testing.T) {
 	close(waits)
 	if err := errors.Join(<-ended, <-reset); err != nil {
 		t.Error(err)
+	}
+}
+
+// made is a version of a projection whose Setup makes a table.
+func made(t *testing.T, pool *pgxpool.Pool, version int, sql string) error {
+	t.Helper()
+	return postgres.NewSink(pool).Setup(t.Context(), projections.ID{Name: "ops", Version: version}, func(tx pgx.Tx) error {
+		_, err := tx.Exec(t.Context(), sql)
+		return err
+	})
+}
+
+// TestReaderHoldsViewInARebuild has a reader be in a transaction when a rebuild makes its tables: others read meanwhile.
+func TestReaderHoldsViewInARebuild(t *testing.T) {
+	pool := open(t)
+	if err := made(t, pool, 1, "CREATE TABLE odd (a text)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := postgres.NewSink(pool).Reset(t.Context(), projections.ID{Name: "ops", Version: 1}); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = reader.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := reader.Exec(t.Context(), "SELECT FROM ops.odd"); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- made(t, pool, 1, "CREATE TABLE odd (a text)") }()
+	for number(t, pool, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'strand ops%' AND wait_event_type = 'Lock'") == 0 {
+		if t.Context().Err() != nil {
+			t.Fatal("the setup does not wait")
+		}
+	}
+	limited, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if _, err := pool.Exec(limited, "SELECT FROM ops.odd"); err != nil {
+		t.Errorf("another reader: %v", err)
+	}
+	if err := reader.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestViewsKeepOptions resets a version whose view has an option on which the safety of rows rests.
+func TestViewsKeepOptions(t *testing.T) {
+	pool := open(t)
+	const table = `CREATE TABLE odd (a varchar(10), b numeric(5, 2)[], c text COLLATE "C", "weird ""name" interval second(2), d "char", e int GENERATED ALWAYS AS IDENTITY); CREATE TABLE none ()`
+	if err := made(t, pool, 1, table); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pool.Exec(t.Context(), "ALTER VIEW ops.odd SET (security_invoker = on, security_barrier = on); CREATE SCHEMA reports; CREATE VIEW reports.odd AS SELECT * FROM ops.odd"); err != nil {
+		t.Fatal(err)
+	}
+	if err := postgres.NewSink(pool).Reset(t.Context(), projections.ID{Name: "ops", Version: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := made(t, pool, 1, table); err != nil {
+		t.Fatal(err)
+	}
+	if n := number(t, pool, "SELECT count(*) FROM pg_class WHERE oid = 'ops.odd'::regclass AND reloptions @> '{security_invoker=on,security_barrier=on}'"); n != 1 {
+		t.Error("the options of the view are gone")
+	}
+	if n := number(t, pool, "SELECT count(*) FROM reports.odd"); n != 0 {
+		t.Errorf("the report has %d rows", n)
+	}
+}
+
+// TestRoles has workers and operators be of several roles: the workers can go on with what operators have made, and are not stopped by what they may not end.
+func TestRoles(t *testing.T) {
+	pool := open(t)
+	database := pgx.Identifier{pool.Config().ConnConfig.Database}.Sanitize()
+	if _, err := pool.Exec(t.Context(), `CREATE ROLE app LOGIN; GRANT CREATE ON DATABASE `+database+` TO app; GRANT ALL ON SCHEMA strand TO app;
+		GRANT ALL ON ALL TABLES IN SCHEMA strand TO app; GRANT pg_read_all_stats TO app`); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := pool.Exec(context.WithoutCancel(t.Context()), "DROP OWNED BY app CASCADE; DROP ROLE app"); err != nil {
+			t.Error(err)
+		}
+	})
+	cfg := pool.Config().Copy()
+	cfg.ConnConfig.User = "app"
+	app, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(app.Close)
+	sink := postgres.NewSink(app)
+	for version := 1; version <= 2; version++ {
+		if err := made(t, app, version, fmt.Sprintf("CREATE TABLE odd (a%d text)", version)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := sink.Claim(t.Context(), claimOf(version)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := postgres.NewAdmin(pool).Switch(t.Context(), claimOf(2).ID()); err != nil {
+		t.Fatal(err)
+	}
+	if err := sink.Reset(t.Context(), claimOf(2).ID()); err != nil {
+		t.Errorf("a reset: %v", err)
+	}
+	if err := made(t, app, 2, "CREATE TABLE odd (a2 text)"); err != nil {
+		t.Errorf("a rebuild: %v", err)
+	}
+	held, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = held.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := held.Exec(t.Context(), "SELECT set_config('application_name', 'strand ops v1 upkeep', true) FROM strand.projections WHERE version = 1 FOR UPDATE"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sink.Claim(t.Context(), claimOf(1)); !errors.Is(err, projections.ErrTransient) {
+		t.Errorf("a claim while another role holds what it needs: %v", err)
 	}
 }

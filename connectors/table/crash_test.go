@@ -165,7 +165,10 @@ func TestCrashes(t *testing.T) {
 	defer stopWriting()
 	for w := range 3 {
 		writers.Go(func() {
+			pace := time.NewTicker(2 * time.Millisecond) // workers that were away have to catch up
+			defer pace.Stop()
 			for i := 0; writing.Err() == nil; i++ { // what becomes of it is read from the log
+				<-pace.C
 				_, _ = store.Append(writing, fmt.Sprintf("counter-%d", (w+3*i)%20), eventstore.Any, counted{1 + int64(i%7)})
 			}
 		})

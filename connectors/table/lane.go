@@ -64,6 +64,24 @@ func (l *lane[Row]) Checkpoint() projections.Mark { return l.checkpoint.mark() }
 // NewFrom implements [projections.Gated].
 func (l *lane[Row]) NewFrom() int64 { return l.newFrom }
 
+// Owned implements [projections.Gated].
+func (l *lane[Row]) Owned(ctx context.Context) error {
+	_, _, _, _, err := l.owned(ctx)
+	return classified(err)
+}
+
+// owned reads what the topic is about, and the checkpoint, and refuses a lane that has lost its partition.
+func (l *lane[Row]) owned(ctx context.Context) (about projection, aboutAt int64, at checkpoint, newest int64, err error) {
+	if about, aboutAt, err = readAbout(ctx, l.client, l.topic); err != nil {
+		return about, aboutAt, at, newest, err
+	}
+	at, newest, err = readCheckpoint(ctx, l.client, l.topic, &about, l.claim.Partition)
+	if err == nil && (at.Lane != l.checkpoint.Lane || about.Generation != l.about.Generation) {
+		err = &projections.FencedError{Projection: l.claim.ID(), Partition: l.claim.Partition, Epoch: l.claim.Epoch, Owner: at.Epoch}
+	}
+	return about, aboutAt, at, newest, err
+}
+
 // Close releases the lane.
 func (l *lane[Row]) Close() error {
 	l.closed = true
@@ -82,6 +100,22 @@ func (l *lane[Row]) Commit(ctx context.Context, next projections.Mark, fn func(*
 			return classified(err)
 		}
 	}
+	for try := 1; ; try++ {
+		err := l.attempt(ctx, next, fn)
+		if !errors.Is(err, commitlog.ErrConflict) {
+			return classified(err)
+		}
+		if try == triesMax { // fewer events change fewer rows
+			return &projections.TransientError{Err: fmt.Errorf("other partitions have changed the rows of this commit each time that it was tried, %d times: %w", try, err)}
+		}
+	}
+}
+
+// triesMax is how often a commit is tried whose rows others change.
+const triesMax = 16
+
+// attempt makes a commit once. A conflict that another attempt may not have is an ErrConflict.
+func (l *lane[Row]) attempt(ctx context.Context, next projections.Mark, fn func(*projections.Rows[Row]) error) error {
 	for {
 		rows := projections.NewRows(l.load)
 		l.parking, l.old = parking{}, map[string]bool{}
@@ -94,17 +128,27 @@ func (l *lane[Row]) Commit(ctx context.Context, next projections.Mark, fn func(*
 		if stale, err := l.refresh(ctx); stale {
 			continue
 		} else if err := cmp.Or(refused, err); err != nil {
-			return classified(err)
+			return err
 		}
 		err := l.write(ctx, l.checkpoint.at(next), rows)
 		if !errors.Is(err, commitlog.ErrConflict) {
-			return classified(err)
+			return err
 		}
+		used := slices.Collect(maps.Keys(l.rows))
 		if err := l.look(ctx); err != nil {
-			return classified(err)
+			return err
 		}
+		if len(used) <= loadsAgain {
+			if err := l.fetch(ctx, used); err != nil { // at once, and not one after the other as handlers ask for them
+				return err
+			}
+		}
+		return err
 	}
 }
+
+// loadsAgain is how many rows are read again after a conflict before anybody asks for them.
+const loadsAgain = 1024
 
 // refresh reads again what the commit was given as it was known before: nothing else would tell that others have changed it. It says whether they have.
 func (l *lane[Row]) refresh(ctx context.Context) (stale bool, err error) {
@@ -178,16 +222,9 @@ func (l *lane[Row]) updates(rows *projections.Rows[Row]) (updates []commitlog.Up
 // look finds out why a commit was refused: an error when the lane has lost its partition, when nothing is to be committed, or when an earlier commit turns out
 // to have taken place.
 func (l *lane[Row]) look(ctx context.Context) error {
-	about, aboutAt, err := readAbout(ctx, l.client, l.topic)
+	about, aboutAt, at, newest, err := l.owned(ctx)
 	if err != nil {
 		return err
-	}
-	at, newest, err := readCheckpoint(ctx, l.client, l.topic, &about, l.claim.Partition)
-	switch {
-	case err != nil:
-		return err
-	case at.Lane != l.checkpoint.Lane || about.Generation != l.about.Generation:
-		return &projections.FencedError{Projection: l.claim.ID(), Partition: l.claim.Partition, Epoch: l.claim.Epoch, Owner: at.Epoch}
 	}
 	l.forget() // some of them were changed by others, or moved by the cleaner
 	landed := at.mark() != l.checkpoint.mark()

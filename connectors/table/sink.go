@@ -60,26 +60,35 @@ func (s *Sink[Row]) Claim(ctx context.Context, c projections.Claim) (projections
 
 // passedBefore is how far the version before has passed a partition that this one claims for the first time.
 func passedBefore(ctx context.Context, client *commitlog.Client, c projections.Claim) (int64, error) {
-	for version := c.Version - 1; version > 0; version-- {
-		before := projections.ID{Name: c.Projection, Version: version}
-		t, err := open(ctx, client, before, false)
-		if isUnknown(err) {
-			continue
-		}
-		if err != nil {
-			return 0, err
-		}
-		about, _, err := readAbout(ctx, client, t)
-		if err != nil {
-			return 0, err
-		}
-		at, _, err := readCheckpoint(ctx, client, t, &about, c.Partition)
-		if err != nil || about.TopicID != c.TopicID {
-			return 0, err
-		}
-		return max(at.Next, at.NewFrom), nil
+	if c.Version == 1 {
+		return 0, nil
 	}
-	return 0, nil
+	topics, err := client.Topics(ctx)
+	if err != nil {
+		return 0, classified(err)
+	}
+	before := 0
+	for _, t := range topics {
+		if id, ok := idOf(t.Name); ok && id.Name == c.Projection && id.Version < c.Version {
+			before = max(before, id.Version)
+		}
+	}
+	if before == 0 {
+		return 0, nil
+	}
+	t, err := open(ctx, client, projections.ID{Name: c.Projection, Version: before}, false)
+	if err != nil {
+		return 0, err
+	}
+	about, _, err := readAbout(ctx, client, t)
+	if err != nil {
+		return 0, err
+	}
+	at, _, err := readCheckpoint(ctx, client, t, &about, c.Partition)
+	if err != nil || about.TopicID != c.TopicID {
+		return 0, err
+	}
+	return max(at.Next, at.NewFrom), nil
 }
 
 // Setup implements [projections.Sink].

@@ -6,7 +6,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// Subjects of the catalogue requests. Questions are asked of a node, see [NodeSubject]; changes are made by the one that leads the catalogue.
+// Subjects of the catalogue requests. Questions are answered by any node, see [NodeSubject]; changes are made by the one that leads the catalogue.
 const (
 	SubjectTopicCreate   = "strand.topics.create"
 	SubjectTopicDescribe = "strand.topics.describe"
@@ -16,8 +16,9 @@ const (
 	SubjectTopicDelete   = "strand.topics.delete"
 )
 
-// NodeSubject is where a node answers questions, by the id that the engine tells every client that connects to it. A client asks the node that it is connected
-// to: the engine would give a question to nodes at random, and go on to give it to those that it has lost contact with and does not know it yet.
+// NodeSubject is where one node answers questions, by the id that the engine tells every client that connects to it. A client asks the node that it is connected
+// to, and others when that does not serve yet: the engine gives a question to nodes at random, and goes on to give it to those that it has lost contact with and
+// does not know it yet.
 func NodeSubject(subject, server string) string { return subject + "." + server }
 
 // The verbs of a shard's subjects.

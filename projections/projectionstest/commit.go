@@ -159,7 +159,7 @@ func (s *subject[T]) testSharedRow(t *testing.T) {
 	for partition := range int32(partitions) {
 		lane := s.claim(t, partition, 1)
 		running.Go(func() {
-			for i := range int64(commits) {
+			for i := int64(0); i < commits; {
 				err := lane.Commit(t.Context(), mark(i+1), func(tx T) error {
 					if err := s.Add(t.Context(), tx, "shared", 1); err != nil {
 						return err
@@ -169,7 +169,10 @@ func (s *subject[T]) testSharedRow(t *testing.T) {
 					}
 					return nil
 				})
-				if err != nil {
+				if errors.Is(err, projections.ErrTransient) && lane.Checkpoint() != mark(i+1) {
+					continue // the others were always faster
+				}
+				if i++; err != nil && !errors.Is(err, projections.ErrTransient) {
 					t.Errorf("partition %d: %v", partition, err)
 				}
 			}
