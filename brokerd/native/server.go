@@ -127,12 +127,12 @@ const nodesQueue = "nodes"
 func (s *Server) Serve(c Catalogue) error {
 	for subject, handle := range map[string]handler{wire.SubjectTopicDescribe: describe, wire.SubjectTopicList: list, wire.SubjectCluster: nodes} {
 		own, err1 := s.cfg.Reads.Subscribe(wire.NodeSubject(subject, s.cfg.Reads.ConnectedServerId()), s.catalogue(c, handle))
-		any, err2 := s.cfg.Reads.QueueSubscribe(subject, nodesQueue, s.catalogue(c, handle))
+		shared, err2 := s.cfg.Reads.QueueSubscribe(subject, nodesQueue, s.catalogue(c, handle))
 		if err := errors.Join(err1, err2); err != nil {
 			return fmt.Errorf("subscribing to %s: %w", subject, err)
 		}
 		s.mu.Lock()
-		s.admin = append(s.admin, own, any)
+		s.admin = append(s.admin, own, shared)
 		s.mu.Unlock()
 	}
 	return s.cfg.Reads.FlushTimeout(subscribeTimeout)
