@@ -31,7 +31,7 @@ type application[T any] struct {
 
 // gated is apply for a commit of a lane, whose handlers may ask what is new.
 func (a *application[T]) gated(ctx context.Context, tx T, lane Lane[T]) error {
-	g := gateOf(lane)
+	g := gateOf(ctx, lane)
 	err := a.apply(g.within(ctx), tx)
 	if refused := g.failure(); refused != nil {
 		a.failed = -1

@@ -13,7 +13,8 @@ type Gated interface {
 	// NewFrom is the offset at which the events begin that the projection has not passed before, in whatever version. It is that of the claim; [NeverNew] while the
 	// version is not the one that readers see.
 	NewFrom() int64
-	// Owned refuses a lane whose partition was taken over with a [FencedError]. It is asked before something is done that a refused commit does not take back.
+	// Owned refuses a lane whose commit would be refused: with a [FencedError] when its partition was taken over, with [ErrTransient] while the projection is paused. It is
+	// asked before something is done that a refused commit does not take back.
 	Owned(ctx context.Context) error
 }
 
@@ -23,7 +24,7 @@ const NeverNew = math.MaxInt64
 // gate is what the handlers of one commit ask.
 type gate struct {
 	from  int64
-	owned func(ctx context.Context) error // nil: it needs no asking
+	owned func() error // nil: it needs no asking
 
 	mu    sync.Mutex
 	asked bool
@@ -37,10 +38,10 @@ func (g *gate) within(ctx context.Context) context.Context {
 	return context.WithValue(ctx, gateKey{}, g)
 }
 
-// gateOf is that of a commit in a lane.
-func gateOf(lane any) *gate {
+// gateOf is that of a commit in a lane. The lane is asked with the context of the commit: that of a handler may end sooner.
+func gateOf(ctx context.Context, lane any) *gate {
 	if l, ok := lane.(Gated); ok {
-		return &gate{from: l.NewFrom(), owned: l.Owned}
+		return &gate{from: l.NewFrom(), owned: func() error { return l.Owned(ctx) }}
 	}
 	return &gate{}
 }
@@ -52,14 +53,14 @@ func (g *gate) failure() error {
 	return g.err
 }
 
-func (g *gate) replayed(ctx context.Context, offset int64) bool {
+func (g *gate) replayed(offset int64) bool {
 	if offset < g.from {
 		return true
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.asked && g.owned != nil {
-		g.asked, g.err = true, g.owned(ctx)
+		g.asked, g.err = true, g.owned()
 	}
 	return g.err != nil // then it is for whoever has the partition, or for the next try
 }
@@ -76,5 +77,5 @@ func (g *gate) replayed(ctx context.Context, offset int64) bool {
 // does it the event's id to tell. The first question of a commit may cost a round trip to the sink.
 func Replayed(ctx context.Context, at eventstore.Position) bool {
 	g, ok := ctx.Value(gateKey{}).(*gate)
-	return ok && g.replayed(ctx, at.Offset)
+	return ok && g.replayed(at.Offset)
 }

@@ -239,7 +239,8 @@ func (d *database) endStuck(ctx context.Context, application string, idle time.D
 	_, err := d.pool.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 		WHERE application_name = $1 AND datname = current_database() AND (state LIKE 'idle in transaction%' OR $3 AND state = 'active' AND wait_event = 'ClientRead')
 			AND state_change < now() - $2 * interval '1 millisecond'
-			AND (pg_has_role(usesysid, 'MEMBER') OR pg_has_role('pg_signal_backend', 'MEMBER') AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = usesysid))`,
+			AND ((SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+				OR NOT (SELECT rolsuper FROM pg_roles WHERE oid = usesysid) AND (pg_has_role(usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE')))`,
 		application, idle.Milliseconds(), batches) // of others one would be refused
 	return classified(err)
 }
@@ -285,7 +286,12 @@ func setUpOnce(ctx context.Context, tx pgx.Tx, p projections.ID, fn func(tx pgx.
 	if _, err := tx.Exec(ctx, "UPDATE strand.projections SET set_up = true WHERE name = $1 AND version = $2", p.Name, p.Version); err != nil {
 		return err
 	}
-	return showFirst(ctx, tx, p)
+	for {
+		err := pgx.BeginFunc(ctx, tx, func(try pgx.Tx) error { return showFirst(ctx, try, p) })
+		if !locked(err) || ctx.Err() != nil {
+			return err
+		}
+	}
 }
 
 // createSchema makes the schema of a projection version, and has the transaction find its tables.

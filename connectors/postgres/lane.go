@@ -36,6 +36,13 @@ func (l *lane) Owned(ctx context.Context) error {
 	if refused != nil {
 		return refused
 	}
+	var paused bool
+	if err == nil {
+		err = l.pool.QueryRow(ctx, "SELECT paused FROM strand.projections WHERE name = $1 AND version = $2", l.claim.Projection, l.claim.Version).Scan(&paused)
+	}
+	if paused {
+		return &projections.TransientError{Err: fmt.Errorf("projection %s is paused: brokerd projections resume has it go on", l.claim.ID())}
+	}
 	return classified(err)
 }
 

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync/atomic"
 	"testing"
 
@@ -181,5 +182,45 @@ func TestTwoSwitches(t *testing.T) {
 		if n := claimed(t, table, claimOf(version), 10); (n == 10) != (version == live) {
 			t.Errorf("version %d is live, and events are new to version %d from %d on", live, version, n)
 		}
+	}
+}
+
+// TestNoEffectsWhilePaused has a worker try a commit again and again: what it does outside of the database waits.
+func TestNoEffectsWhilePaused(t *testing.T) {
+	store, pool := openStore(t), open(t)
+	table, admin := postgres.NewTable[counter](pool), postgres.NewAdmin(pool)
+	var effects atomic.Int32
+	p := projections.Define("mails", projections.On(func(ctx context.Context, rows *projections.Rows[counter], e eventstore.Recorded[numbered]) error {
+		own, cancel := context.WithCancel(ctx) // that of what it does
+		cancel()
+		if !projections.Replayed(own, e.Position) {
+			effects.Add(1)
+		}
+		row, err := rows.Row(ctx, e.Stream.Key())
+		if err == nil {
+			row.N++
+		}
+		return err
+	}))
+	log := make(lines, 100)
+	run(t, store, p, table, projections.Logger(slog.New(slog.NewTextHandler(log, nil))))
+	appendNumbers(t, store, 0, 1, 1)
+	await(t, store, p, table)
+	if err := admin.Pause(t.Context(), p.ID()); err != nil {
+		t.Fatal(err)
+	}
+	appendNumbers(t, store, 0, 1, 1)
+	for range 4 {
+		log.await(t, "is paused")
+	}
+	if n := effects.Load(); n != 1 {
+		t.Errorf("%d effects when it is paused, want 1", n)
+	}
+	if err := admin.Resume(t.Context(), p.ID()); err != nil {
+		t.Fatal(err)
+	}
+	await(t, store, p, table)
+	if n := effects.Load(); n != 2 {
+		t.Errorf("%d effects in the end, want 2", n)
 	}
 }

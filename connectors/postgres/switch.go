@@ -48,7 +48,9 @@ func pass(ctx context.Context, tx pgx.Tx, p projections.ID) error {
 		return err
 	}
 	if _, err := tx.Exec(ctx, `INSERT INTO strand.checkpoints (projection, version, partition, epoch, lane)
-		SELECT projection, $2, partition, 0, 0 FROM strand.checkpoints WHERE projection = $1 AND version = $3 ON CONFLICT DO NOTHING`, p.Name, p.Version, was); err != nil { // for whoever claims them
+		SELECT $1, $2, c.partition, 0, 0 FROM strand.checkpoints c JOIN strand.projections was ON was.name = c.projection AND was.version = c.version
+			JOIN strand.projections p ON p.name = was.name AND p.version = $2 AND p.topic_id = was.topic_id
+		WHERE c.projection = $1 AND c.version = $3 ON CONFLICT DO NOTHING`, p.Name, p.Version, was); err != nil { // for whoever claims them
 		return err
 	}
 	if _, err := tx.Exec(ctx, "SELECT FROM strand.checkpoints WHERE projection = $1 AND version IN ($2, $3) ORDER BY version, partition FOR NO KEY UPDATE", p.Name, p.Version, was); err != nil {
@@ -56,7 +58,7 @@ func pass(ctx context.Context, tx pgx.Tx, p projections.ID) error {
 	}
 	_, err := tx.Exec(ctx, `
 		UPDATE strand.checkpoints c SET lane = lane + 1, new_from = CASE WHEN version <> $2 THEN $4
-			ELSE coalesce((SELECT greatest(o.next_offset, o.new_from) FROM strand.checkpoints o JOIN strand.projections p ON p.name = o.projection AND p.version = o.version
+			ELSE coalesce((SELECT greatest(o.next_offset, nullif(o.new_from, $4)) FROM strand.checkpoints o JOIN strand.projections p ON p.name = o.projection AND p.version = o.version
 				WHERE o.projection = $1 AND o.version = $3 AND o.partition = c.partition
 					AND p.topic_id = (SELECT topic_id FROM strand.projections WHERE name = $1 AND version = $2)), 0) END
 		WHERE projection = $1 AND version IN ($2, $3)`, p.Name, p.Version, was, int64(projections.NeverNew))
@@ -77,10 +79,11 @@ func showFirst(ctx context.Context, tx pgx.Tx, p projections.ID) error {
 	if err := liveFirst(ctx, tx, p); err != nil {
 		return err
 	}
-	var live int
-	err := tx.QueryRow(ctx, "SELECT version FROM strand.live WHERE name = $1", p.Name).Scan(&live)
-	if err != nil || live != p.Version {
-		return err
+	for _, lock := range []string{"", " FOR UPDATE"} { // whoever is not the live version does not wait, and whoever is cannot be replaced meanwhile
+		var live int
+		if err := tx.QueryRow(ctx, "SELECT version FROM strand.live WHERE name = $1"+lock, p.Name).Scan(&live); err != nil || live != p.Version {
+			return err
+		}
 	}
 	return show(ctx, tx, p)
 }
@@ -139,11 +142,16 @@ func showTable(ctx context.Context, tx pgx.Tx, view, query string, there bool) e
 	if said, ok := errors.AsType[*pgconn.PgError](err); !ok || said.Code != codeOtherColumns {
 		return err
 	}
-	var owner, user string
-	if err := tx.QueryRow(ctx, "SELECT relowner::regrole::text, current_user::regrole::text FROM pg_class WHERE oid = to_regclass($1)", view).Scan(&owner, &user); err != nil {
+	options, err := optionsOf(ctx, tx, view)
+	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, "DROP VIEW "+view+"; CREATE VIEW "+view+" AS "+query); err != nil || owner == user {
+	var owner string
+	var own bool
+	if err := tx.QueryRow(ctx, "SELECT quote_ident(r.rolname), r.rolname = current_user FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE c.oid = to_regclass($1)", view).Scan(&owner, &own); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, "DROP VIEW "+view+"; CREATE VIEW "+view+options+" AS "+query); err != nil || own {
 		return err
 	}
 	_, err = tx.Exec(ctx, "ALTER VIEW "+view+" OWNER TO "+owner) // its workers replace it as well
@@ -153,13 +161,19 @@ func showTable(ctx context.Context, tx pgx.Tx, view, query string, there bool) e
 // replaceView has a view show something else, in the same columns. It keeps what is granted on it, what is built on it, and its options.
 func replaceView(ctx context.Context, tx pgx.Tx, view, query string) error {
 	return pgx.BeginFunc(ctx, tx, func(try pgx.Tx) error {
-		var options string
-		if err := try.QueryRow(ctx, "SELECT coalesce(' WITH (' || array_to_string(reloptions, ', ') || ')', '') FROM pg_class WHERE oid = to_regclass($1)", view).Scan(&options); err != nil {
+		options, err := optionsOf(ctx, try, view)
+		if err != nil {
 			return err
 		}
-		_, err := try.Exec(ctx, "CREATE OR REPLACE VIEW "+view+options+" AS "+query)
+		_, err = try.Exec(ctx, "CREATE OR REPLACE VIEW "+view+options+" AS "+query)
 		return err
 	})
+}
+
+// optionsOf are those of a view, as they are written behind its name.
+func optionsOf(ctx context.Context, tx pgx.Tx, view string) (options string, err error) {
+	err = tx.QueryRow(ctx, "SELECT coalesce(' WITH (' || array_to_string(reloptions, ', ') || ')', '') FROM pg_class WHERE oid = to_regclass($1)", view).Scan(&options)
+	return options, err
 }
 
 const (

@@ -326,17 +326,17 @@ func TestViewsKeepOptions(t *testing.T) {
 func TestRoles(t *testing.T) {
 	pool := open(t)
 	database := pgx.Identifier{pool.Config().ConnConfig.Database}.Sanitize()
-	if _, err := pool.Exec(t.Context(), `CREATE ROLE app LOGIN; GRANT CREATE ON DATABASE `+database+` TO app; GRANT ALL ON SCHEMA strand TO app;
-		GRANT ALL ON ALL TABLES IN SCHEMA strand TO app; GRANT pg_read_all_stats TO app`); err != nil {
+	if _, err := pool.Exec(t.Context(), `CREATE ROLE "App.x" LOGIN; GRANT CREATE ON DATABASE `+database+` TO "App.x"; GRANT ALL ON SCHEMA strand TO "App.x";
+		GRANT ALL ON ALL TABLES IN SCHEMA strand TO "App.x"; GRANT pg_read_all_stats TO "App.x"`); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if _, err := pool.Exec(context.WithoutCancel(t.Context()), "DROP OWNED BY app CASCADE; DROP ROLE app"); err != nil {
+		if _, err := pool.Exec(context.WithoutCancel(t.Context()), "DROP OWNED BY \"App.x\" CASCADE; DROP ROLE \"App.x\""); err != nil {
 			t.Error(err)
 		}
 	})
 	cfg := pool.Config().Copy()
-	cfg.ConnConfig.User = "app"
+	cfg.ConnConfig.User = "App.x"
 	app, err := pgxpool.NewWithConfig(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)

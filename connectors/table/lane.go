@@ -66,7 +66,10 @@ func (l *lane[Row]) NewFrom() int64 { return l.newFrom }
 
 // Owned implements [projections.Gated].
 func (l *lane[Row]) Owned(ctx context.Context) error {
-	_, _, _, _, err := l.owned(ctx)
+	about, _, _, _, err := l.owned(ctx)
+	if err == nil && about.Paused {
+		err = l.paused()
+	}
 	return classified(err)
 }
 
@@ -101,8 +104,8 @@ func (l *lane[Row]) Commit(ctx context.Context, next projections.Mark, fn func(*
 		}
 	}
 	for try := 1; ; try++ {
-		err := l.attempt(ctx, next, fn)
-		if !errors.Is(err, commitlog.ErrConflict) {
+		beaten, err := l.attempt(ctx, next, fn)
+		if !beaten {
 			return classified(err)
 		}
 		if try == triesMax { // fewer events change fewer rows
@@ -114,38 +117,37 @@ func (l *lane[Row]) Commit(ctx context.Context, next projections.Mark, fn func(*
 // triesMax is how often a commit is tried whose rows others change.
 const triesMax = 16
 
-// attempt makes a commit once. A conflict that another attempt may not have is an ErrConflict.
-func (l *lane[Row]) attempt(ctx context.Context, next projections.Mark, fn func(*projections.Rows[Row]) error) error {
-	for {
-		rows := projections.NewRows(l.load)
-		l.parking, l.old = parking{}, map[string]bool{}
-		refused := fn(rows)
-		if refused == nil { // whether others have changed these is found out as they are written
-			for key := range rows.Changes() {
-				delete(l.old, key)
-			}
+// attempt makes a commit once. It was beaten when others have changed its rows meanwhile, and another attempt may succeed.
+func (l *lane[Row]) attempt(ctx context.Context, next projections.Mark, fn func(*projections.Rows[Row]) error) (beaten bool, err error) {
+	rows := projections.NewRows(l.load)
+	l.parking, l.old = parking{}, map[string]bool{}
+	refused := fn(rows)
+	if refused == nil { // whether others have changed these is found out as they are written
+		for key := range rows.Changes() {
+			delete(l.old, key)
 		}
-		if stale, err := l.refresh(ctx); stale {
-			continue
-		} else if err := cmp.Or(refused, err); err != nil {
-			return err
-		}
-		err := l.write(ctx, l.checkpoint.at(next), rows)
-		if !errors.Is(err, commitlog.ErrConflict) {
-			return err
-		}
-		used := slices.Collect(maps.Keys(l.rows))
-		if err := l.look(ctx); err != nil {
-			return err
-		}
-		if len(used) <= loadsAgain {
-			if err := l.fetch(ctx, used); err != nil { // at once, and not one after the other as handlers ask for them
-				return err
-			}
-		}
-		return err
 	}
+	if stale, err := l.refresh(ctx); stale {
+		return true, errStale
+	} else if err := cmp.Or(refused, err); err != nil {
+		return false, err
+	}
+	if err = l.write(ctx, l.checkpoint.at(next), rows); !isConflict(err) {
+		return false, err
+	}
+	used := slices.Collect(maps.Keys(l.rows))
+	if err := l.look(ctx); err != nil {
+		return false, err
+	}
+	if len(used) <= loadsAgain {
+		if err := l.fetch(ctx, used); err != nil { // at once, and not one after the other as handlers ask for them
+			return false, err
+		}
+	}
+	return true, err
 }
+
+var errStale = errors.New("what it has read was changed")
 
 // loadsAgain is how many rows are read again after a conflict before anybody asks for them.
 const loadsAgain = 1024
@@ -233,9 +235,13 @@ func (l *lane[Row]) look(ctx context.Context) error {
 	case landed:
 		return &projections.TransientError{Err: errors.New("a commit whose outcome was unknown took place")}
 	case about.Paused:
-		return &projections.TransientError{Err: fmt.Errorf("projection %s is paused: brokerd projections resume has it go on", l.claim.ID())}
+		return l.paused()
 	}
 	return nil
+}
+
+func (l *lane[Row]) paused() error {
+	return &projections.TransientError{Err: fmt.Errorf("projection %s is paused: brokerd projections resume has it go on", l.claim.ID())}
 }
 
 // loadsAtOnce is how many rows are asked for at the same time.

@@ -77,6 +77,9 @@ func passedBefore(ctx context.Context, client *commitlog.Client, c projections.C
 		return 0, nil
 	}
 	t, err := open(ctx, client, projections.ID{Name: c.Projection, Version: before}, false)
+	if isUnknown(err) { // it was deleted this moment
+		return 0, nil
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -455,3 +455,26 @@ func TestReplayed(t *testing.T) {
 		}
 	}
 }
+
+// TestHandlersConflict has a handler return a conflict of its own: that is for the policy, and none of the rows.
+func TestHandlersConflict(t *testing.T) {
+	b := start(t)
+	store, err := eventstore.Open(t.Context(), b.Client(), eventstore.Config{Partitions: 1}, counters)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Append(t.Context(), "counter-a", eventstore.Any, counted{1}); err != nil {
+		t.Fatal(err)
+	}
+	calls := 0
+	p := projections.Define("conflicts", projections.On(func(context.Context, *projections.Rows[counter], eventstore.Recorded[counted]) error {
+		calls++
+		return fmt.Errorf("appending: %w", eventstore.ErrConflict)
+	}))
+	if err := projections.CatchUp(t.Context(), store, p, table.New[counter](b.Client()), projections.OnError(projections.Park, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if parked, err := table.NewAdmin(b.Client()).Parked(t.Context(), p.ID()); err != nil || len(parked) != 1 || calls != 1 {
+		t.Errorf("after %d calls parked are %+v, %v", calls, parked, err)
+	}
+}
