@@ -170,9 +170,9 @@ func replaceView(ctx context.Context, tx pgx.Tx, view, query string) error {
 	})
 }
 
-// optionsOf are those of a view, as they are written behind its name.
+// optionsOf are those of a view, as they are written behind its name. A view that shows no rows cannot check what is written through it.
 func optionsOf(ctx context.Context, tx pgx.Tx, view string) (options string, err error) {
-	err = tx.QueryRow(ctx, "SELECT coalesce(' WITH (' || array_to_string(reloptions, ', ') || ')', '') FROM pg_class WHERE oid = to_regclass($1)", view).Scan(&options)
+	err = tx.QueryRow(ctx, "SELECT coalesce(' WITH (' || string_agg(o, ', ') || ')', '') FROM pg_class, unnest(reloptions) AS o WHERE oid = to_regclass($1) AND o NOT LIKE 'check_option=%'", view).Scan(&options)
 	return options, err
 }
 

@@ -261,40 +261,52 @@ func made(t *testing.T, pool *pgxpool.Pool, version int, sql string) error {
 	})
 }
 
-// TestReaderHoldsViewInARebuild has a reader be in a transaction when a rebuild makes its tables: others read meanwhile.
+// TestReaderHoldsViewInARebuild has a reader be in a transaction when a rebuild makes its tables: others read meanwhile, and other versions are claimed.
 func TestReaderHoldsViewInARebuild(t *testing.T) {
-	pool := open(t)
-	if err := made(t, pool, 1, "CREATE TABLE odd (a text)"); err != nil {
-		t.Fatal(err)
-	}
-	if err := postgres.NewSink(pool).Reset(t.Context(), projections.ID{Name: "ops", Version: 1}); err != nil {
-		t.Fatal(err)
-	}
-	reader, err := pool.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = reader.Rollback(context.WithoutCancel(t.Context())) }()
-	if _, err := reader.Exec(t.Context(), "SELECT FROM ops.odd"); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- made(t, pool, 1, "CREATE TABLE odd (a text)") }()
-	for number(t, pool, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'strand ops%' AND wait_event_type = 'Lock'") == 0 {
-		if t.Context().Err() != nil {
-			t.Fatal("the setup does not wait")
-		}
-	}
-	limited, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	if _, err := pool.Exec(limited, "SELECT FROM ops.odd"); err != nil {
-		t.Errorf("another reader: %v", err)
-	}
-	if err := reader.Rollback(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-ended; err != nil {
-		t.Error(err)
+	for name, setUp := range map[string]func(*pgxpool.Pool) error{
+		"handlers": func(pool *pgxpool.Pool) error { return made(t, pool, 1, "CREATE TABLE rows (n bigint)") },
+		"table": func(pool *pgxpool.Pool) error {
+			return postgres.NewTable[counter](pool).Setup(t.Context(), claimOf(1).ID(), func(*projections.Rows[counter]) error { return nil })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pool := open(t)
+			if err := setUp(pool); err != nil {
+				t.Fatal(err)
+			}
+			if err := postgres.NewSink(pool).Reset(t.Context(), claimOf(1).ID()); err != nil {
+				t.Fatal(err)
+			}
+			reader, err := pool.Begin(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = reader.Rollback(context.WithoutCancel(t.Context())) }()
+			if _, err := reader.Exec(t.Context(), "SELECT FROM ops.rows"); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- setUp(pool) }()
+			for number(t, pool, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'strand ops%' AND wait_event_type = 'Lock'") == 0 {
+				if t.Context().Err() != nil {
+					t.Fatal("the setup does not wait")
+				}
+			}
+			limited, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			if _, err := pool.Exec(limited, "SELECT FROM ops.rows"); err != nil {
+				t.Errorf("another reader: %v", err)
+			}
+			soon(t, "another version was claimed", func(ctx context.Context) (projections.Lane[pgx.Tx], error) {
+				return postgres.NewSink(pool).Claim(ctx, claimOf(2))
+			})
+			if err := reader.Rollback(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

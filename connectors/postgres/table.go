@@ -40,7 +40,13 @@ func (t *Table[Row]) Claim(ctx context.Context, c projections.Claim) (projection
 	if t.broken != nil {
 		return nil, t.broken
 	}
-	got, err := t.database.claim(ctx, c, func(tx pgx.Tx) error { return t.create(ctx, tx, c.ID()) })
+	got, err := t.database.claim(ctx, c, func(tx pgx.Tx) error {
+		made, err := t.create(ctx, tx, c.ID())
+		if err != nil || !made {
+			return err
+		}
+		return showFirst(ctx, tx, c.ID())
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -50,14 +56,14 @@ func (t *Table[Row]) Claim(ctx context.Context, c projections.Claim) (projection
 
 // create makes the table, unless it is there. It refuses one that is not what Row needs, and to make one behind a checkpoint: the effects of all that is below
 // would lack.
-func (t *Table[Row]) create(ctx context.Context, tx pgx.Tx, p projections.ID) error {
+func (t *Table[Row]) create(ctx context.Context, tx pgx.Tx, p projections.ID) (made bool, err error) {
 	rows, err := tx.Query(ctx, "SELECT column_name || ' ' || data_type FROM information_schema.columns WHERE table_schema = $1 AND table_name = $2 ORDER BY ordinal_position", Schema(p), TableName)
 	if err != nil {
-		return err
+		return false, err
 	}
 	is, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
-		return err
+		return false, err
 	}
 	want := []string{keyColumn + " text", stampColumn + " bigint"}
 	for _, c := range t.columns {
@@ -69,21 +75,21 @@ func (t *Table[Row]) create(ctx context.Context, tx pgx.Tx, p projections.ID) er
 	}
 	switch {
 	case slices.Equal(is, want):
-		return nil
+		return false, nil
 	case len(is) > 0:
-		return fmt.Errorf("postgres: table %s has the columns %s, and %v needs %s: raise the projection's version, so that a new table is made",
+		return false, fmt.Errorf("postgres: table %s has the columns %s, and %v needs %s: raise the projection's version, so that a new table is made",
 			quote(Schema(p), TableName), strings.Join(is, ", "), reflect.TypeFor[Row](), strings.Join(want, ", "))
 	}
 	var begun bool
 	if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM strand.checkpoints WHERE projection = $1 AND version = $2 AND next_offset > 0)", p.Name, p.Version).Scan(&begun); err != nil {
-		return err
+		return false, err
 	}
 	if begun {
-		return &projections.UnusableError{Err: fmt.Errorf("postgres: table %s was dropped, and with it what the events before the checkpoints came to: restore it, call projections.Rebuild, or raise the projection's version",
+		return false, &projections.UnusableError{Err: fmt.Errorf("postgres: table %s was dropped, and with it what the events before the checkpoints came to: restore it, call projections.Rebuild, or raise the projection's version",
 			quote(Schema(p), TableName))}
 	}
 	if err := createSchema(ctx, tx, p); err != nil {
-		return err
+		return false, err
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "CREATE TABLE %s (%s text PRIMARY KEY, %s bigint NOT NULL", quote(Schema(p), TableName), keyColumn, stampColumn)
@@ -94,10 +100,8 @@ func (t *Table[Row]) create(ctx context.Context, tx pgx.Tx, p projections.ID) er
 		}
 	}
 	b.WriteString(") WITH (fillfactor = 85)")
-	if _, err := tx.Exec(ctx, b.String()); err != nil {
-		return err
-	}
-	return showFirst(ctx, tx, p)
+	_, err = tx.Exec(ctx, b.String())
+	return err == nil, err
 }
 
 // Place implements [projections.Placed].
@@ -109,7 +113,7 @@ func (t *Table[Row]) Setup(ctx context.Context, p projections.ID, fn func(*proje
 		return t.broken
 	}
 	return t.database.setUp(ctx, p, func(tx pgx.Tx) error {
-		if err := t.create(ctx, tx, p); err != nil {
+		if _, err := t.create(ctx, tx, p); err != nil { // it is shown in the end
 			return err
 		}
 		c := newCommit[Row](t.columns, newStatements(p, t.columns), tx)

@@ -67,19 +67,25 @@ func passedBefore(ctx context.Context, client *commitlog.Client, c projections.C
 	if err != nil {
 		return 0, classified(err)
 	}
-	before := 0
+	var before []projections.ID
 	for _, t := range topics {
 		if id, ok := idOf(t.Name); ok && id.Name == c.Projection && id.Version < c.Version {
-			before = max(before, id.Version)
+			before = append(before, id)
 		}
 	}
-	if before == 0 {
-		return 0, nil
+	slices.SortFunc(before, func(a, b projections.ID) int { return b.Version - a.Version })
+	for _, id := range before {
+		passed, err := passedOf(ctx, client, id, c)
+		if !isUnknown(err) { // otherwise it was deleted this moment
+			return passed, err
+		}
 	}
-	t, err := open(ctx, client, projections.ID{Name: c.Projection, Version: before}, false)
-	if isUnknown(err) { // it was deleted this moment
-		return 0, nil
-	}
+	return 0, nil
+}
+
+// passedOf is how far a version has passed a partition of the topic that is claimed.
+func passedOf(ctx context.Context, client *commitlog.Client, id projections.ID, c projections.Claim) (int64, error) {
+	t, err := open(ctx, client, id, false)
 	if err != nil {
 		return 0, err
 	}
