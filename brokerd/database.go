@@ -150,10 +150,11 @@ func explainCode(err error, said *pgconn.PgError, cfg pgconn.Config) error {
 	case strings.HasPrefix(said.Code, "53"), strings.HasPrefix(said.Code, "57P"), strings.HasPrefix(said.Code, "08"):
 		return failed(exitUnavailable, err, "%s does not serve: %s", shownDatabase(cfg), said.Message)
 	}
+	code := exitError
 	if errors.Is(err, projections.ErrTransient) {
-		return failed(exitUnavailable, err, "%s: %s", shownDatabase(cfg), plain(err))
+		code = exitUnavailable
 	}
-	return failed(exitError, err, "%s: %s", shownDatabase(cfg), plain(err))
+	return failed(code, err, "%s: %s", shownDatabase(cfg), plain(err))
 }
 
 // unreached is why a connection could not be made, in short.

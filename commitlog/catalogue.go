@@ -161,16 +161,15 @@ func (c *Client) askCatalogue(ctx context.Context, subject string, req wire.Topi
 	if err != nil {
 		return resp, &InvalidError{Reason: err.Error()}
 	}
+	places := []string{subject}
+	if subject == wire.SubjectTopicDescribe || subject == wire.SubjectTopicList || subject == wire.SubjectCluster {
+		places = []string{c.conn.local(subject), subject} // the node may not serve yet, or be another one by now
+	}
 	var reply []byte
-	switch subject {
-	case wire.SubjectTopicDescribe, wire.SubjectTopicList, wire.SubjectCluster:
-		reply, err = c.ask(ctx, c.conn.local(subject), payload, c.cfg.RequestTimeout)
-		if !errors.Is(err, errUndelivered) {
+	for _, place := range places {
+		if reply, err = c.ask(ctx, place, payload, c.cfg.RequestTimeout); !errors.Is(err, errUndelivered) {
 			break
 		}
-		fallthrough // the node does not serve yet, or there is another one by now
-	default:
-		reply, err = c.ask(ctx, subject, payload, c.cfg.RequestTimeout)
 	}
 	if err != nil {
 		return resp, err

@@ -63,7 +63,7 @@ func (c *Client) Groups(ctx context.Context) ([]Group, error) {
 	}
 	var all []Group
 	for p := range t.Partitions {
-		r, err := c.askCoordinator(ctx, t, int32(p), wire.GroupRequest{List: true}, "listing groups", c.cfg.ReadTimeout, nil)
+		r, err := c.askCoordinator(ctx, t, int32(p), wire.GroupRequest{List: true}, "listing groups", c.cfg.ReadTimeout)
 		if err != nil {
 			return nil, err
 		}
@@ -77,7 +77,7 @@ func (c *Client) Groups(ctx context.Context) ([]Group, error) {
 
 // Group describes a consumer group: ErrUnknownGroup when there is none of that name.
 func (c *Client) Group(ctx context.Context, name string) (Group, error) {
-	r, err := c.askOldGroup(ctx, name, wire.GroupRequest{Describe: true}, "describing group "+name, nil)
+	r, err := c.askOldGroup(ctx, name, wire.GroupRequest{Describe: true}, "describing group "+name)
 	if err != nil {
 		return Group{}, err
 	}
@@ -96,22 +96,14 @@ func (c *Client) ResetOffsets(ctx context.Context, group string, offsets []Group
 	for _, o := range offsets {
 		reset.Offsets = append(reset.Offsets, wire.GroupOffset{GroupPartition: wire.GroupPartition{Topic: o.Topic, Partition: o.Partition}, Offset: o.Offset})
 	}
-	_, err := c.askGroup(ctx, group, wire.GroupRequest{Reset: reset}, "resetting offsets of group "+group, c.cfg.ReadTimeout, lostGroup(group, "its offsets may have been reset or not: look at them, and reset them again if they were not"))
+	_, err := c.askGroup(ctx, group, wire.GroupRequest{Reset: reset}, "resetting offsets of group "+group, c.cfg.ReadTimeout)
 	return err
-}
-
-// lostGroup has what changes a group sent once, unless nothing came of it.
-func lostGroup(group, reason string) func(error) error {
-	return func(cause error) error {
-		return &GroupError{Group: group, Kind: ErrIndefinite, Reason: fmt.Sprintf("%s: %v", reason, cause)}
-	}
 }
 
 // DeleteGroup removes a group with its offsets. Errors: ErrUnknownGroup, ErrGroupNotEmpty while it has members, and ErrIndefinite when the answer is lost: it is
 // not done again, because there may be another group of that name by then.
 func (c *Client) DeleteGroup(ctx context.Context, name string) error {
-	_, err := c.askOldGroup(ctx, name, wire.GroupRequest{Delete: true}, "deleting group "+name,
-		lostGroup(name, "it may have been deleted or not: look whether it is there, and delete it again if it is"))
+	_, err := c.askOldGroup(ctx, name, wire.GroupRequest{Delete: true}, "deleting group "+name)
 	return err
 }
 
@@ -171,7 +163,7 @@ func (c *Client) findGroupsTopic(ctx context.Context) (Topic, error) {
 }
 
 // askOldGroup asks for a group that must be there: it does not have the topic of the groups made for it.
-func (c *Client) askOldGroup(ctx context.Context, group string, req wire.GroupRequest, doing string, lost func(error) error) (wire.GroupResponse, error) {
+func (c *Client) askOldGroup(ctx context.Context, group string, req wire.GroupRequest, doing string) (wire.GroupResponse, error) {
 	_, err := c.Topic(ctx, wire.GroupsTopic)
 	switch {
 	case errors.Is(err, ErrUnknownTopic):
@@ -179,17 +171,17 @@ func (c *Client) askOldGroup(ctx context.Context, group string, req wire.GroupRe
 	case err != nil:
 		return wire.GroupResponse{}, err
 	}
-	return c.askGroup(ctx, group, req, doing, c.cfg.ReadTimeout, lost)
+	return c.askGroup(ctx, group, req, doing, c.cfg.ReadTimeout)
 }
 
-// askGroup asks the coordinator of a group, wherever it moves. patience is that of patiently, lost that of a question.
-func (c *Client) askGroup(ctx context.Context, group string, req wire.GroupRequest, doing string, patience time.Duration, lost func(error) error) (wire.GroupResponse, error) {
+// askGroup asks the coordinator of a group, wherever it moves. patience is that of patiently.
+func (c *Client) askGroup(ctx context.Context, group string, req wire.GroupRequest, doing string, patience time.Duration) (wire.GroupResponse, error) {
 	t, err := c.groupsTopic(ctx)
 	if err != nil {
 		return wire.GroupResponse{}, err
 	}
 	req.Group = group
-	r, err := c.askCoordinator(ctx, t, partitioner.Partition("{"+group+"}", len(t.Partitions)), req, doing, patience, lost)
+	r, err := c.askCoordinator(ctx, t, partitioner.Partition("{"+group+"}", len(t.Partitions)), req, doing, patience)
 	if errors.Is(err, ErrUnknownTopic) { // it is another one's by now: the broker's data were replaced
 		c.mu.Lock()
 		c.groups = nil
@@ -198,9 +190,7 @@ func (c *Client) askGroup(ctx context.Context, group string, req wire.GroupReque
 	return r, err
 }
 
-func (c *Client) askCoordinator(
-	ctx context.Context, t Topic, partition int32, req wire.GroupRequest, doing string, patience time.Duration, lost func(error) error,
-) (wire.GroupResponse, error) {
+func (c *Client) askCoordinator(ctx context.Context, t Topic, partition int32, req wire.GroupRequest, doing string, patience time.Duration) (wire.GroupResponse, error) {
 	req.Partition = partition
 	payload, err := req.AppendTo(nil)
 	if err != nil {
@@ -215,7 +205,7 @@ func (c *Client) askCoordinator(
 	var resp wire.GroupResponse
 	err = r.ask(ctx, question{
 		doing: doing, subject: func(at route) string { return at.group }, timeout: c.cfg.RequestTimeout, patience: patience,
-		payload: func(mark) []byte { return payload }, lost: lost,
+		payload: func(mark) []byte { return payload }, lost: lostChange(&req),
 		answer: func(reply []byte) (status, error) {
 			if err := resp.Decode(reply); err != nil {
 				return status{}, r.corrupt(-1, err)
@@ -227,4 +217,20 @@ func (c *Client) askCoordinator(
 		},
 	})
 	return resp, err
+}
+
+// lostChange has what changes a group for good sent once, unless nothing came of it. Nil: it may be sent again.
+func lostChange(req *wire.GroupRequest) func(error) error {
+	var reason string
+	switch {
+	case req.Reset != nil:
+		reason = "its offsets may have been reset or not: look at them, and reset them again if they were not"
+	case req.Delete:
+		reason = "it may have been deleted or not: look whether it is there, and delete it again if it is"
+	default:
+		return nil
+	}
+	return func(cause error) error {
+		return &GroupError{Group: req.Group, Kind: ErrIndefinite, Reason: fmt.Sprintf("%s: %v", reason, cause)}
+	}
 }

@@ -188,7 +188,7 @@ func (m *member) join(ctx context.Context) error {
 	if m.joined {
 		patience = 0
 	}
-	r, err := m.client.askGroup(ctx, m.group, wire.GroupRequest{Join: request}, "joining group "+m.group, patience, nil)
+	r, err := m.client.askGroup(ctx, m.group, wire.GroupRequest{Join: request}, "joining group "+m.group, patience)
 	switch {
 	case err != nil:
 		return err
@@ -263,7 +263,7 @@ func (m *member) flush(ctx context.Context) error {
 	if len(of) == 0 {
 		return nil
 	}
-	r, err := m.client.askGroup(ctx, m.group, wire.GroupRequest{Commit: request}, "committing offsets of group "+m.group, m.session(), nil)
+	r, err := m.client.askGroup(ctx, m.group, wire.GroupRequest{Commit: request}, "committing offsets of group "+m.group, m.session())
 	switch {
 	case errors.Is(err, ErrUnavailable):
 		return nil // it is tried again, with what is done by then
@@ -360,5 +360,5 @@ func (m *member) leave(ctx context.Context, returns bool) {
 	_ = m.flush(committing) // without it the next one repeats a little
 	cancel()
 	leave := &wire.GroupLeave{Member: m.id, Instance: m.cfg.Instance, Returns: returns && m.cfg.Instance != ""}
-	_, _ = m.client.askGroup(ctx, m.group, wire.GroupRequest{Leave: leave}, "leaving group "+m.group, leaveMax, nil)
+	_, _ = m.client.askGroup(ctx, m.group, wire.GroupRequest{Leave: leave}, "leaving group "+m.group, leaveMax)
 }

@@ -33,7 +33,7 @@ func (p *pulse) beat(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	p.answers, p.cancel = answers, cancel
 	go func() {
-		r, err := m.client.askGroup(ctx, m.group, wire.GroupRequest{Heartbeat: request}, "sending a heartbeat to group "+m.group, 0, nil)
+		r, err := m.client.askGroup(ctx, m.group, wire.GroupRequest{Heartbeat: request}, "sending a heartbeat to group "+m.group, 0)
 		if ctx.Err() != nil && !errors.Is(err, ErrClosed) {
 			return // nobody waits for it any more
 		}

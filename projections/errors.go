@@ -71,6 +71,11 @@ func (e *FencedError) Error() string {
 // Is reports whether target is ErrFenced.
 func (e *FencedError) Is(target error) bool { return target == ErrFenced }
 
+// Paused is what a sink answers a commit of a projection that is paused.
+func Paused(p ID) error {
+	return &TransientError{Err: fmt.Errorf("projection %s is paused: brokerd projections resume has it go on", p)}
+}
+
 // InvalidError refuses a projection before anything is read.
 type InvalidError struct {
 	Projection string

@@ -1,7 +1,6 @@
 package brokertest_test
 
 import (
-	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -13,12 +12,8 @@ import (
 
 func TestMain(m *testing.M) {
 	os.Exit(brokertest.Main(m, func(m *testing.M) int {
-		code := m.Run()
-		if err := goleak.Find(); code == 0 && err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		return code
+		goleak.VerifyTestMain(m) // it exits
+		return 0
 	}))
 }
 

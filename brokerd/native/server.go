@@ -126,8 +126,9 @@ const nodesQueue = "nodes"
 // Serve begins to answer questions about topics, which any node of a cluster can.
 func (s *Server) Serve(c Catalogue) error {
 	for subject, handle := range map[string]handler{wire.SubjectTopicDescribe: describe, wire.SubjectTopicList: list, wire.SubjectCluster: nodes} {
-		own, err1 := s.cfg.Reads.Subscribe(wire.NodeSubject(subject, s.cfg.Reads.ConnectedServerId()), s.catalogue(c, handle))
-		shared, err2 := s.cfg.Reads.QueueSubscribe(subject, nodesQueue, s.catalogue(c, handle))
+		answer := s.catalogue(c, handle)
+		own, err1 := s.cfg.Reads.Subscribe(wire.NodeSubject(subject, s.cfg.Reads.ConnectedServerId()), answer)
+		shared, err2 := s.cfg.Reads.QueueSubscribe(subject, nodesQueue, answer)
 		if err := errors.Join(err1, err2); err != nil {
 			return fmt.Errorf("subscribing to %s: %w", subject, err)
 		}

@@ -52,7 +52,7 @@ const (
 // columnsOf says how the rows of a type are stored.
 func columnsOf(row reflect.Type) ([]column, error) {
 	if kind := kindOf(row); row.Kind() != reflect.Struct || kind != asJSON {
-		return []column{{name: "value", typ: kind.typ(), kind: kind}}, nil
+		return whole(kind), nil
 	}
 	var columns []column
 	seen := map[string]bool{keyColumn: true, stampColumn: true}
@@ -81,10 +81,15 @@ func columnsOf(row reflect.Type) ([]column, error) {
 	case len(columns) > 0 || row.NumField() == 0:
 		return columns, nil
 	case reflect.PointerTo(row).Implements(reflect.TypeFor[json.Unmarshaler]()), reflect.PointerTo(row).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
-		return []column{{name: "value", typ: asJSON.typ(), kind: asJSON}}, nil
+		return whole(asJSON), nil
 	default:
 		return nil, fmt.Errorf("postgres: %v has no field that a column could be made of: export those that are to be kept, or give it MarshalJSON and UnmarshalJSON", row)
 	}
+}
+
+// whole is the one column of rows that are kept in one piece.
+func whole(kind columnKind) []column {
+	return []column{{name: "value", typ: kind.typ(), kind: kind}}
 }
 
 // promoted says whether a field is reached through structs alone: behind a pointer there may be none.

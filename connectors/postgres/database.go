@@ -172,10 +172,7 @@ func (d *database) claim(ctx context.Context, c projections.Claim, create func(t
 		if !locked(err) || try > 0 {
 			return got, err
 		}
-		if err := d.endStuck(ctx, application(c), time.Second, true); err != nil {
-			return got, err
-		}
-		if err := d.endStuckUpkeep(ctx, c.ID()); err != nil {
+		if err := cmp.Or(d.endStuck(ctx, application(c), time.Second, true), d.endStuckUpkeep(ctx, c.ID())); err != nil {
 			return got, err
 		}
 	}
@@ -197,18 +194,18 @@ func take(ctx context.Context, tx pgx.Tx, c projections.Claim) (got claimed, err
 	}
 	var eventID *uuid.UUID
 	var logEpoch int64
-	if err := liveFirst(ctx, tx, c.ID()); err != nil {
+	version, err := live(ctx, tx, c.ID(), "FOR SHARE") // nobody switches meanwhile
+	if err != nil {
 		return got, err
 	}
-	var live int
-	if err := tx.QueryRow(ctx, "SELECT version FROM strand.live WHERE name = $1 FOR SHARE", c.Projection).Scan(&live); err != nil { // nobody switches meanwhile
-		return got, err
+	var newFrom int64
+	if version != c.Version {
+		newFrom = projections.NeverNew
 	}
 	err = tx.QueryRow(ctx, `
-		INSERT INTO strand.checkpoints AS c (projection, version, partition, epoch, lane, new_from) VALUES ($1, $2, $3, $4, 1,
-			CASE WHEN $6 THEN 0 ELSE $5::bigint END)
+		INSERT INTO strand.checkpoints AS c (projection, version, partition, epoch, lane, new_from) VALUES ($1, $2, $3, $4, 1, $5)
 		ON CONFLICT (projection, version, partition) DO UPDATE SET epoch = excluded.epoch, lane = c.lane + 1 WHERE c.epoch <= excluded.epoch
-		RETURNING lane, next_offset, log_epoch, event_id, new_from`, c.Projection, c.Version, c.Partition, int64(c.Epoch), int64(projections.NeverNew), live == c.Version).
+		RETURNING lane, next_offset, log_epoch, event_id, new_from`, c.Projection, c.Version, c.Partition, int64(c.Epoch), newFrom).
 		Scan(&got.lane, &got.mark.Next, &logEpoch, &eventID, &got.newFrom)
 	if errors.Is(err, pgx.ErrNoRows) {
 		var owner int64

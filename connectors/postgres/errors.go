@@ -162,19 +162,16 @@ func fenced(err error, c projections.Claim) error {
 	return &projections.FencedError{Projection: c.ID(), Partition: c.Partition, Epoch: c.Epoch, Owner: owner}
 }
 
-func conflict(err error) bool {
-	said, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && said.Code == codeConflict
+// answered says whether PostgreSQL answered with one of some codes.
+func answered(err error, codes ...string) bool {
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && slices.Contains(codes, answer.Code)
 }
+
+func conflict(err error) bool { return answered(err, codeConflict) }
 
 // locked says whether a lock was held for too long, or two waited for each other's.
-func locked(err error) bool {
-	said, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && (said.Code == codeLocked || said.Code == codeDeadlock)
-}
+func locked(err error) bool { return answered(err, codeLocked, codeDeadlock) }
 
 // missing says whether there is no such table or schema.
-func missing(err error) bool {
-	said, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && (said.Code == "42P01" || said.Code == "3F000")
-}
+func missing(err error) bool { return answered(err, "42P01", "3F000") }

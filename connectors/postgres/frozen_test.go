@@ -79,20 +79,27 @@ func frozenAt(t *testing.T, direct *pgxpool.Pool, frozen <-chan bool, ended <-ch
 	}
 }
 
-// TestFrozenInABatch has a worker stand still with half of its commit sent: PostgreSQL waits for the rest, and holds the checkpoint meanwhile. No timeout of
-// PostgreSQL 15 ends that; the successor does.
-func TestFrozenInABatch(t *testing.T) {
+// halfCommitted has a lane add to its rows, and stand still when it does so once more, with ctx; ends tells how that ended.
+func halfCommitted(ctx context.Context, t *testing.T) (direct *pgxpool.Pool, lane projections.Lane[*projections.Rows[counter]], ends <-chan error) {
+	t.Helper()
 	direct, pool, proxy := behindAProxy(t)
-	zombie, err := postgres.NewTable[counter](pool).Claim(t.Context(), frozenClaim)
+	lane, err := postgres.NewTable[counter](pool).Claim(t.Context(), frozenClaim)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := addTo(t.Context(), zombie, 1); err != nil {
+	if err := addTo(t.Context(), lane, 1); err != nil {
 		t.Fatal(err)
 	}
 	frozen, ended := proxy.Cut(pgtest.Cut{Batch: true, Frozen: true}), make(chan error, 1)
-	go func() { ended <- addTo(t.Context(), zombie, 2) }()
+	go func() { ended <- addTo(ctx, lane, 2) }()
 	frozenAt(t, direct, frozen, ended)
+	return direct, lane, ended
+}
+
+// TestFrozenInABatch has a worker stand still with half of its commit sent: PostgreSQL waits for the rest, and holds the checkpoint meanwhile. No timeout of
+// PostgreSQL 15 ends that; the successor does.
+func TestFrozenInABatch(t *testing.T) {
+	direct, zombie, ended := halfCommitted(t.Context(), t)
 	claim := frozenClaim
 	claim.Epoch = 2
 	successor := soon(t, "the successor has its partition", func(ctx context.Context) (projections.Lane[*projections.Rows[counter]], error) {
@@ -142,18 +149,9 @@ func TestFrozenInAClaim(t *testing.T) {
 
 // TestConnectionLostInABatch has the network lose a worker's connection with half of a commit sent, and the server not know it: the worker commits again.
 func TestConnectionLostInABatch(t *testing.T) {
-	direct, pool, proxy := behindAProxy(t)
-	lane, err := postgres.NewTable[counter](pool).Claim(t.Context(), frozenClaim)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := addTo(t.Context(), lane, 1); err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithCancel(t.Context())
-	frozen, ended := proxy.Cut(pgtest.Cut{Batch: true, Frozen: true}), make(chan error, 1)
-	go func() { ended <- addTo(ctx, lane, 2) }()
-	frozenAt(t, direct, frozen, ended)
+	defer cancel()
+	direct, lane, ended := halfCommitted(ctx, t)
 	cancel()
 	if err := <-ended; err == nil {
 		t.Fatal("half of a commit was committed")

@@ -32,16 +32,12 @@ func (l *lane) NewFrom() int64 { return l.from }
 
 // Owned implements [projections.Gated].
 func (l *lane) Owned(ctx context.Context) error {
-	_, refused, err := l.stored(ctx)
-	if refused != nil {
+	at, refused, err := l.stored(ctx)
+	switch {
+	case refused != nil:
 		return refused
-	}
-	var paused bool
-	if err == nil {
-		err = l.pool.QueryRow(ctx, "SELECT paused FROM strand.projections WHERE name = $1 AND version = $2", l.claim.Projection, l.claim.Version).Scan(&paused)
-	}
-	if paused {
-		return &projections.TransientError{Err: fmt.Errorf("projection %s is paused: brokerd projections resume has it go on", l.claim.ID())}
+	case at.paused:
+		return projections.Paused(l.claim.ID())
 	}
 	return classified(err)
 }
@@ -122,7 +118,7 @@ func (l *lane) learn(ctx context.Context, next projections.Mark, cause error) er
 		return &projections.TransientError{Err: errors.Join(cause, err)}
 	case refused != nil:
 		return refused
-	case at == next.Next && next.Next != l.mark.Next:
+	case at.next == next.Next && next.Next != l.mark.Next:
 		l.mark = next
 		l.announce()
 		return nil
@@ -130,13 +126,19 @@ func (l *lane) learn(ctx context.Context, next projections.Mark, cause error) er
 	return &projections.TransientError{Err: cause}
 }
 
-// stored reads the checkpoint's next offset, and who fenced the lane if another holds the partition by now.
-func (l *lane) stored(ctx context.Context) (next int64, refused *projections.FencedError, err error) {
+// stored is what the database says of a lane.
+type stored struct {
+	next   int64 // of the checkpoint
+	paused bool
+}
+
+// stored reads it, and who fenced the lane if another holds the partition by now.
+func (l *lane) stored(ctx context.Context) (at stored, refused *projections.FencedError, err error) {
 	var number, epoch int64
-	err = l.pool.QueryRow(ctx, "SELECT lane, next_offset, epoch FROM strand.checkpoints WHERE projection = $1 AND version = $2 AND partition = $3",
-		l.claim.Projection, l.claim.Version, l.claim.Partition).Scan(&number, &next, &epoch)
+	err = l.pool.QueryRow(ctx, `SELECT c.lane, c.next_offset, c.epoch, p.paused FROM strand.checkpoints c JOIN strand.projections p ON p.name = c.projection AND p.version = c.version
+		WHERE c.projection = $1 AND c.version = $2 AND c.partition = $3`, l.claim.Projection, l.claim.Version, l.claim.Partition).Scan(&number, &at.next, &epoch, &at.paused)
 	if err == nil && number != l.number {
 		refused = &projections.FencedError{Projection: l.claim.ID(), Partition: l.claim.Partition, Epoch: l.claim.Epoch, Owner: uint64(epoch)}
 	}
-	return next, refused, err
+	return at, refused, err
 }

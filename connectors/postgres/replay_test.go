@@ -163,11 +163,7 @@ func TestTwoSwitches(t *testing.T) {
 	for version := 2; version <= 3; version++ {
 		go func() { ended <- admin.Switch(t.Context(), projections.ID{Name: "ops", Version: version}) }()
 	}
-	for number(t, pool, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'strand ops%' AND wait_event_type = 'Lock'") < 2 {
-		if t.Context().Err() != nil {
-			t.Fatal("the switches do not wait")
-		}
-	}
+	awaitLocks(t, pool, 2)
 	if err := held.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/strandlog/strand/projections"
 )
 
@@ -40,28 +39,29 @@ func (a *Admin) Switch(ctx context.Context, p projections.ID) error {
 // pass has a version take over the effects outside of the database from the live one, where that is. The workers of both claim their partitions anew: they learn
 // it by that.
 func pass(ctx context.Context, tx pgx.Tx, p projections.ID) error {
-	if err := liveFirst(ctx, tx, p); err != nil {
+	was, err := live(ctx, tx, p, "FOR UPDATE")
+	if err != nil || was == p.Version {
 		return err
 	}
-	var was int
-	if err := tx.QueryRow(ctx, "SELECT version FROM strand.live WHERE name = $1 FOR UPDATE", p.Name).Scan(&was); err != nil || was == p.Version {
+	var same bool // the topic: offsets of another one say nothing
+	if err := tx.QueryRow(ctx, `SELECT coalesce(p.topic_id = was.topic_id, false) FROM strand.projections p JOIN strand.projections was ON was.name = p.name AND was.version = $3
+		WHERE p.name = $1 AND p.version = $2`, p.Name, p.Version, was).Scan(&same); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `INSERT INTO strand.checkpoints (projection, version, partition, epoch, lane)
-		SELECT $1, $2, c.partition, 0, 0 FROM strand.checkpoints c JOIN strand.projections was ON was.name = c.projection AND was.version = c.version
-			JOIN strand.projections p ON p.name = was.name AND p.version = $2 AND p.topic_id = was.topic_id
-		WHERE c.projection = $1 AND c.version = $3 ON CONFLICT DO NOTHING`, p.Name, p.Version, was); err != nil { // for whoever claims them
-		return err
+	if same { // partitions that are yet to be claimed
+		if _, err := tx.Exec(ctx, `INSERT INTO strand.checkpoints (projection, version, partition, epoch, lane)
+			SELECT projection, $2, partition, 0, 0 FROM strand.checkpoints WHERE projection = $1 AND version = $3 ON CONFLICT DO NOTHING`, p.Name, p.Version, was); err != nil {
+			return err
+		}
 	}
 	if _, err := tx.Exec(ctx, "SELECT FROM strand.checkpoints WHERE projection = $1 AND version IN ($2, $3) ORDER BY version, partition FOR NO KEY UPDATE", p.Name, p.Version, was); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, `
-		UPDATE strand.checkpoints c SET lane = lane + 1, new_from = CASE WHEN version <> $2 THEN $4
-			ELSE coalesce((SELECT greatest(o.next_offset, nullif(o.new_from, $4)) FROM strand.checkpoints o JOIN strand.projections p ON p.name = o.projection AND p.version = o.version
-				WHERE o.projection = $1 AND o.version = $3 AND o.partition = c.partition
-					AND p.topic_id = (SELECT topic_id FROM strand.projections WHERE name = $1 AND version = $2)), 0) END
-		WHERE projection = $1 AND version IN ($2, $3)`, p.Name, p.Version, was, int64(projections.NeverNew))
+	_, err = tx.Exec(ctx, `
+		UPDATE strand.checkpoints c SET lane = lane + 1, new_from = CASE WHEN version = $3 THEN $4
+			ELSE coalesce((SELECT greatest(o.next_offset, nullif(o.new_from, $4)) FROM strand.checkpoints o
+				WHERE $5 AND o.projection = $1 AND o.version = $3 AND o.partition = c.partition), 0) END
+		WHERE projection = $1 AND version IN ($2, $3)`, p.Name, p.Version, was, int64(projections.NeverNew), same)
 	return err
 }
 
@@ -76,22 +76,21 @@ func (a *Admin) Live(ctx context.Context, name string) (version int, err error) 
 
 // showFirst shows a version if none is shown, or this one is.
 func showFirst(ctx context.Context, tx pgx.Tx, p projections.ID) error {
-	if err := liveFirst(ctx, tx, p); err != nil {
-		return err
-	}
-	for _, lock := range []string{"", " FOR UPDATE"} { // whoever is not the live version does not wait, and whoever is cannot be replaced meanwhile
-		var live int
-		if err := tx.QueryRow(ctx, "SELECT version FROM strand.live WHERE name = $1"+lock, p.Name).Scan(&live); err != nil || live != p.Version {
+	for _, lock := range []string{"", "FOR UPDATE"} { // whoever is not the live version does not wait, and whoever is cannot be replaced meanwhile
+		if version, err := live(ctx, tx, p, lock); err != nil || version != p.Version {
 			return err
 		}
 	}
 	return show(ctx, tx, p)
 }
 
-// liveFirst makes a version the live one if there is none.
-func liveFirst(ctx context.Context, tx pgx.Tx, p projections.ID) error {
-	_, err := tx.Exec(ctx, "INSERT INTO strand.live (name, version) VALUES ($1, $2) ON CONFLICT DO NOTHING", p.Name, p.Version)
-	return err
+// live is the live version of a projection, which this one becomes if there is none. lock is how its row is to be locked.
+func live(ctx context.Context, tx pgx.Tx, p projections.ID, lock string) (version int, err error) {
+	if _, err := tx.Exec(ctx, "INSERT INTO strand.live (name, version) VALUES ($1, $2) ON CONFLICT DO NOTHING", p.Name, p.Version); err != nil {
+		return 0, err
+	}
+	err = tx.QueryRow(ctx, "SELECT version FROM strand.live WHERE name = $1 "+lock, p.Name).Scan(&version)
+	return version, err
 }
 
 // show makes the views of a version's tables.
@@ -139,7 +138,7 @@ func showTable(ctx context.Context, tx pgx.Tx, view, query string, there bool) e
 		return err
 	}
 	err := replaceView(ctx, tx, view, query)
-	if said, ok := errors.AsType[*pgconn.PgError](err); !ok || said.Code != codeOtherColumns {
+	if !answered(err, codeOtherColumns) {
 		return err
 	}
 	options, err := optionsOf(ctx, tx, view)
@@ -199,11 +198,7 @@ func hollow(ctx context.Context, tx pgx.Tx, p projections.ID) error {
 		return err
 	}
 	for _, view := range slices.Sorted(maps.Keys(queries)) {
-		err := replaceView(ctx, tx, view, queries[view])
-		if said, ok := errors.AsType[*pgconn.PgError](err); ok && said.Code == codeNotPermitted {
-			continue
-		}
-		if err != nil {
+		if err := replaceView(ctx, tx, view, queries[view]); err != nil && !answered(err, codeNotPermitted) {
 			return err
 		}
 	}

@@ -241,14 +241,20 @@ func TestResetWhileParking(t *testing.T) {
 	<-inside
 	reset := make(chan error, 1)
 	go func() { reset <- sink.Reset(t.Context(), claim.ID()) }()
-	for number(t, pool, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'strand ops%' AND wait_event_type = 'Lock'") == 0 {
-		if t.Context().Err() != nil {
-			t.Fatal("the reset waits for nothing")
-		}
-	}
+	awaitLocks(t, pool, 1)
 	close(waits)
 	if err := errors.Join(<-ended, <-reset); err != nil {
 		t.Error(err)
+	}
+}
+
+// awaitLocks returns when so many transactions about the projection ops wait for locks.
+func awaitLocks(t *testing.T, pool *pgxpool.Pool, n int64) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); number(t, pool, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'strand ops%' AND wait_event_type = 'Lock'") < n; {
+		if time.Now().After(deadline) {
+			t.Fatalf("not %d transactions wait for locks within %v", n, patience)
+		}
 	}
 }
 
@@ -287,11 +293,7 @@ func TestReaderHoldsViewInARebuild(t *testing.T) {
 			}
 			ended := make(chan error, 1)
 			go func() { ended <- setUp(pool) }()
-			for number(t, pool, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'strand ops%' AND wait_event_type = 'Lock'") == 0 {
-				if t.Context().Err() != nil {
-					t.Fatal("the setup does not wait")
-				}
-			}
+			awaitLocks(t, pool, 1)
 			limited, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			if _, err := pool.Exec(limited, "SELECT FROM ops.rows"); err != nil {

@@ -23,7 +23,6 @@ type lane[Row any] struct {
 	about      projection // as this lane saw it last
 	aboutAt    int64      // its offset
 	checkpoint checkpoint // as this lane wrote it last
-	newFrom    int64      // as of the claim
 	newest     int64      // its offset
 	rows       map[string]held
 	bytes      int             // that they take
@@ -62,13 +61,13 @@ func (l *lane[Row]) forget() { l.rows, l.bytes = map[string]held{}, 0 }
 func (l *lane[Row]) Checkpoint() projections.Mark { return l.checkpoint.mark() }
 
 // NewFrom implements [projections.Gated].
-func (l *lane[Row]) NewFrom() int64 { return l.newFrom }
+func (l *lane[Row]) NewFrom() int64 { return l.checkpoint.NewFrom }
 
 // Owned implements [projections.Gated].
 func (l *lane[Row]) Owned(ctx context.Context) error {
 	about, _, _, _, err := l.owned(ctx)
 	if err == nil && about.Paused {
-		err = l.paused()
+		err = projections.Paused(l.claim.ID())
 	}
 	return classified(err)
 }
@@ -235,13 +234,9 @@ func (l *lane[Row]) look(ctx context.Context) error {
 	case landed:
 		return &projections.TransientError{Err: errors.New("a commit whose outcome was unknown took place")}
 	case about.Paused:
-		return l.paused()
+		return projections.Paused(l.claim.ID())
 	}
 	return nil
-}
-
-func (l *lane[Row]) paused() error {
-	return &projections.TransientError{Err: fmt.Errorf("projection %s is paused: brokerd projections resume has it go on", l.claim.ID())}
 }
 
 // loadsAtOnce is how many rows are asked for at the same time.

@@ -53,7 +53,7 @@ func (s *Sink[Row]) Claim(ctx context.Context, c projections.Claim) (projections
 	if err != nil {
 		return nil, err
 	}
-	l := &lane[Row]{client: s.client, topic: t, updater: u, claim: c, about: about, aboutAt: aboutAt, checkpoint: at, newFrom: at.NewFrom, newest: offsets[0]}
+	l := &lane[Row]{client: s.client, topic: t, updater: u, claim: c, about: about, aboutAt: aboutAt, checkpoint: at, newest: offsets[0]}
 	l.forget()
 	return l, nil
 }

@@ -31,12 +31,8 @@ func TestMain(m *testing.M) {
 		return
 	}
 	os.Exit(brokertest.Main(m, func(m *testing.M) int {
-		code := m.Run()
-		if err := goleak.Find(); code == 0 && err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		return code
+		goleak.VerifyTestMain(m) // it exits
+		return 0
 	}))
 }
 
